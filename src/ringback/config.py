@@ -1,0 +1,303 @@
+"""Settings: every knob and every limit, each with its unit last and a sentence that says what it does.
+
+A value comes from, in this order: a command-line flag, `RINGBACK_<NAME>` in the environment,
+`RINGBACK_<NAME>_FILE` (a file that holds it, for secrets), the TOML file named by `--config` or
+`RINGBACK_CONFIG`, the default. `ringback config` prints them all with their source.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ringback.errors import ConfigError
+
+PREFIX: Final = "RINGBACK_"
+SECRETS: Final = frozenset({"jwt_secret", "main_secret"})
+
+Positive = Annotated[int, Meta(gt=0)]
+PositiveSeconds = Annotated[float, Meta(gt=0)]
+JwtAlgorithm = Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "EdDSA"]
+
+
+def knob(about: str, **limits: Any) -> Meta:
+    return Meta(description=about, **limits)
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings. Built by `load`; in code, `Settings(database="sqlite://…")` is as good."""
+
+    # Where it runs
+    database: Annotated[
+        str, knob("sqlite:///relative.db, sqlite:////absolute.db or postgresql://…")
+    ] = "sqlite:///ringback.db"
+    listen: Annotated[str, knob("HOST:PORT to serve on; [::1]:8071 for IPv6.")] = "127.0.0.1:8071"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], knob("The least level that is logged.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "text", "json"], knob("auto is text on a terminal and json elsewhere.")
+    ] = "auto"
+    drain_timeout_s: Annotated[
+        float, knob("How long a stop waits for attempts in flight before handing them over.", ge=0)
+    ] = 20.0
+
+    # Who may call
+    jwt_secret: Annotated[
+        str, knob("Key of bearer tokens: raw bytes for HS*, a PEM key for RS* and EdDSA.")
+    ] = ""
+    jwt_algorithm: Annotated[JwtAlgorithm, knob("The one algorithm accepted in tokens.")] = "HS256"
+    token_cache_max: Annotated[Positive, knob("Verified tokens kept in memory.")] = 10_000
+    token_cache_s: Annotated[
+        PositiveSeconds, knob("How long a verified token is trusted without checking it again.")
+    ] = 60.0
+
+    # Secrets
+    main_secret: Annotated[
+        str, knob("Seals endpoint secrets at rest; 32 or more random characters. Empty: unsealed.")
+    ] = ""
+    default_signature_type: Annotated[
+        Literal["hmac256", "ed25519"], knob("The kind of secret a new endpoint gets.")
+    ] = "hmac256"
+    old_secrets_max: Annotated[
+        Positive, knob("Rotated-out secrets of an endpoint that may still be valid.")
+    ] = 10
+    header_family: Annotated[
+        Literal["webhook", "svix"], knob("webhook-id … (Standard Webhooks) or svix-id ….")
+    ] = "webhook"
+
+    # What may be posted
+    body_bytes_max: Annotated[Positive, knob("Largest request body of the API.")] = 2 * 1024 * 1024
+    endpoints_per_app_max: Annotated[Positive, knob("Endpoints an application may have.")] = 10_000
+    endpoint_https_only: Annotated[bool, knob("Refuse http:// endpoint URLs.")] = False
+    idempotency_ttl_s: Annotated[
+        Positive, knob("How long an Idempotency-Key is remembered.")
+    ] = 43_200
+    idempotency_auto_ttl_s: Annotated[
+        Positive, knob("The same for keys that SDKs make up for one call (auto_…).")
+    ] = 300
+    schema_bytes_max: Annotated[
+        Positive, knob("Largest JSON Schema set of an event type.")
+    ] = 256 * 1024
+
+    # Where it may send
+    egress_allow: Annotated[
+        tuple[str, ...], knob("Subnets that deliveries may reach although policy denies them.")
+    ] = ()
+    proxy: Annotated[
+        str, knob("http://host:port of a CONNECT proxy for all deliveries. Empty: none.")
+    ] = ""
+
+    # How it sends
+    delivery_timeout_s: Annotated[
+        float, knob("An attempt ends after this, whatever its phase.", gt=0, le=300)
+    ] = 15.0
+    connect_timeout_s: Annotated[
+        PositiveSeconds, knob("Name lookup, TCP and TLS together may take this long.")
+    ] = 5.0
+    response_kept_bytes_max: Annotated[
+        Positive, knob("First bytes of a response body that are kept.")
+    ] = 16 * 1024
+    response_read_bytes_max: Annotated[
+        Positive, knob("Bytes of a response body read before the connection is closed.")
+    ] = 256 * 1024
+    response_head_bytes_max: Annotated[
+        Positive, knob("Largest status line and headers of a response.")
+    ] = 64 * 1024
+    connections_idle_max: Annotated[
+        Positive, knob("Kept-alive connections to all receivers together.")
+    ] = 2_000
+    connections_idle_per_origin_max: Annotated[
+        Positive, knob("Kept-alive connections to one receiver.")
+    ] = 256
+    connection_idle_s: Annotated[
+        PositiveSeconds, knob("A kept-alive connection is closed after this long unused.")
+    ] = 30.0
+    dns_cache_s: Annotated[PositiveSeconds, knob("How long a name lookup is reused.")] = 30.0
+    dns_cache_max: Annotated[Positive, knob("Names kept in the lookup cache.")] = 10_000
+    dns_threads_max: Annotated[Positive, knob("Name lookups at the same time.")] = 8
+
+    # When it retries
+    retry_schedule: Annotated[
+        tuple[Annotated[float, Meta(ge=0, le=2_592_000)], ...],
+        knob("Seconds to wait before each retry. Empty: no retries.", max_length=100),
+    ] = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
+    retry_jitter: Annotated[
+        float, knob("Each wait is varied by up to this share, both ways.", ge=0, le=1)
+    ] = 0.2
+    retry_after_s_max: Annotated[
+        Positive, knob("The longest Retry-After that is honoured.")
+    ] = 86_400
+    endpoint_disable_after_h: Annotated[
+        float, knob("An endpoint that only failed for this long is disabled. 0: never.", ge=0)
+    ] = 120.0
+
+    # How it paces
+    inflight_max: Annotated[Positive, knob("Attempts at the same time, all endpoints.")] = 4_000
+    inflight_per_endpoint_max: Annotated[
+        Positive, knob("Attempts at the same time to one endpoint.")
+    ] = 256
+    inflight_per_endpoint_start: Annotated[
+        Positive, knob("The same for an endpoint that nothing is known of yet.")
+    ] = 16
+    lane_queue_max: Annotated[
+        Positive, knob("Deliveries that wait in memory for one endpoint.")
+    ] = 1_000
+    queue_max: Annotated[Positive, knob("Deliveries that wait in memory, all endpoints.")] = 10_000
+    queue_bytes_max: Annotated[
+        Positive, knob("Bytes of messages that wait in memory or are being sent.")
+    ] = 32 * 1024 * 1024
+    lanes_max: Annotated[
+        Positive, knob("Endpoints whose pace is remembered in memory.")
+    ] = 20_000
+    breaker_failures: Annotated[
+        Positive, knob("Failures in a row after which an endpoint is only probed.")
+    ] = 20
+    breaker_open_s: Annotated[
+        PositiveSeconds, knob("First pause before a probe; doubles with every failed probe.")
+    ] = 5.0
+    breaker_open_s_max: Annotated[PositiveSeconds, knob("The longest such pause.")] = 300.0
+
+    # How it commits
+    accept_batch_max: Annotated[Positive, knob("Messages committed together.")] = 500
+    accept_queue_max: Annotated[
+        Positive, knob("Messages that wait for their commit; more are answered 503.")
+    ] = 10_000
+    record_batch_max: Annotated[Positive, knob("Attempts recorded together.")] = 500
+    claim_batch_max: Annotated[Positive, knob("Due deliveries claimed together.")] = 500
+    tend_every_s: Annotated[
+        PositiveSeconds, knob("How often due work is looked for when nothing wakes it.")
+    ] = 1.0
+    lease_s: Annotated[
+        PositiveSeconds, knob("A node that says nothing for this long is taken for dead.")
+    ] = 10.0
+    sqlite_readers: Annotated[Positive, knob("Read-only connections to the SQLite file.")] = 2
+    sqlite_cache_bytes: Annotated[
+        Positive, knob("Page cache of the SQLite writer.")
+    ] = 16 * 1024 * 1024
+    routing_cache_max: Annotated[
+        Positive, knob("Endpoints whose routing is cached.")
+    ] = 50_000
+
+    # What it keeps
+    payload_retention_days: Annotated[
+        int, knob("Days after which payloads are deleted.", ge=1, le=3_650)
+    ] = 90
+    message_retention_days: Annotated[
+        int, knob("Days after which messages and their attempts are deleted.", ge=1, le=3_650)
+    ] = 90
+    retention_batch_max: Annotated[
+        Positive, knob("Rows that retention deletes in one transaction.")
+    ] = 500
+
+    def __post_init__(self) -> None:
+        _check_subnets(self.egress_allow)
+        _check_listen(self.listen)
+        if self.main_secret and len(self.main_secret) < 32:
+            raise ConfigError("main_secret needs 32 or more characters: openssl rand -base64 32")
+
+    def egress_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return tuple(ip_network(subnet, strict=False) for subnet in self.egress_allow)
+
+    def address(self) -> tuple[str, int]:
+        """`listen` as host and port."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+def load(
+    flags: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+    file: str | Path | None = None,
+) -> Settings:
+    """Settings from flags over environment over file. Raises ConfigError with one clear line."""
+    return load_with_sources(flags, environment, file)[0]
+
+
+def load_with_sources(
+    flags: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+    file: str | Path | None = None,
+) -> tuple[Settings, dict[str, str]]:
+    """As `load`, and for each setting that is not the default, where it came from."""
+    environment = os.environ if environment is None else environment
+    file = file or environment.get(PREFIX + "CONFIG")
+    values: dict[str, object] = {}
+    sources: dict[str, str] = {}
+    layers = [
+        *_from_file(file),
+        *_from_environment(environment),
+        *((name, value, "flag") for name, value in (flags or {}).items() if value is not None),
+    ]
+    for name, value, source in layers:
+        values[name], sources[name] = value, source
+    return _build(values, sources), sources
+
+
+def _from_file(file: str | Path | None) -> list[tuple[str, object, str]]:
+    if not file:
+        return []
+    try:
+        parsed = tomllib.loads(Path(file).read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the configuration file {file}: {error}") from None
+    return [(name, value, str(file)) for name, value in parsed.items()]
+
+
+def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, object, str]]:
+    found: list[tuple[str, object, str]] = []
+    for name in Settings.__struct_fields__:
+        variable = PREFIX + name.upper()
+        if path := environment.get(variable + "_FILE"):
+            found.append((name, _secret_file(variable, path), variable + "_FILE"))
+        if variable in environment:
+            found.append((name, environment[variable], variable))
+    return found
+
+
+def _secret_file(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text().rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{variable}_FILE: cannot read {path}: {error}") from None
+
+
+def _build(values: dict[str, object], sources: Mapping[str, str]) -> Settings:
+    hints = get_type_hints(Settings, include_extras=True)
+    for name, value in values.items():
+        if name not in hints:
+            raise ConfigError(
+                f"{sources[name]}: there is no setting {name!r}; `ringback config` lists them all"
+            )
+        if isinstance(value, str) and _is_list(hints[name]):
+            value = [part.strip() for part in value.split(",") if part.strip()]
+        try:
+            values[name] = msgspec.convert(value, hints[name], strict=False)
+        except msgspec.ValidationError as error:
+            shown = "its value" if name in SECRETS else repr(value)
+            raise ConfigError(f"{name} ({sources[name]}): {shown} is refused: {error}") from None
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def _is_list(hint: object) -> bool:
+    bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return get_origin(bare) is tuple
+
+
+def _check_subnets(subnets: tuple[str, ...]) -> None:
+    for subnet in subnets:
+        try:
+            ip_network(subnet, strict=False)
+        except ValueError as error:
+            raise ConfigError(f"egress_allow: {error}; write it as 10.1.0.0/16") from None
+
+
+def _check_listen(listen: str) -> None:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise ConfigError(f"listen: {listen!r} is not HOST:PORT, for example 127.0.0.1:8071")

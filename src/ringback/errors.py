@@ -1,0 +1,136 @@
+"""Every exception that Ringback raises on purpose. Each message says what to do next.
+
+    RingbackError
+    ├── ConfigError              a setting is missing, malformed or contradictory
+    ├── SecretError              a signing secret is malformed, too short or of the wrong kind
+    ├── StoreError
+    │   ├── StoreOwned           another process owns the SQLite file
+    │   ├── StoreUnavailable     the database cannot be written or read just now (full, locked, gone)
+    │   ├── StoreCorrupt         the database is damaged; restore a backup
+    │   ├── SchemaMismatch       the database was written by a newer or an altered version
+    │   └── Fenced               this node lost its lease; it must stop sending
+    └── Rejected                 a request that cannot be served; carries its HTTP answer
+        ├── BadRequest           400
+        ├── Unauthenticated      401
+        ├── Forbidden            403
+        ├── NotFound             404
+        ├── Conflict             409
+        ├── PayloadTooLarge      413
+        ├── Invalid              422
+        ├── TooManyRequests      429
+        ├── NotImplementedHere   501
+        └── Unavailable          503
+
+A failed delivery attempt is not an exception: it is a value (see `wire.port` and `rules.retry`).
+"""
+
+from typing import ClassVar
+
+
+class RingbackError(Exception):
+    """The root: catching it catches everything that Ringback raises on purpose."""
+
+
+class ConfigError(RingbackError):
+    """A setting is missing, malformed or contradictory."""
+
+
+class SecretError(RingbackError):
+    """A signing secret is malformed, too short or of the wrong kind."""
+
+
+class StoreError(RingbackError):
+    """The root of everything that the store reports."""
+
+
+class StoreOwned(StoreError):
+    """Another process owns the SQLite file."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be written or read just now; nothing was changed."""
+
+
+class StoreCorrupt(StoreError):
+    """The database file is damaged."""
+
+
+class SchemaMismatch(StoreError):
+    """The schema is newer than this program, or a migration was altered after it ran."""
+
+
+class Fenced(StoreError):
+    """This node's lease is gone: another node may have adopted its work, so it must stop sending."""
+
+
+class Rejected(RingbackError):
+    """A request that cannot be served.
+
+    `code` is a machine-readable word, `detail` a sentence that says what to do next.
+    """
+
+    status: ClassVar[int] = 400
+    default_code: ClassVar[str] = "generic_error"
+
+    def __init__(self, detail: str, *, code: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or self.default_code
+
+
+class BadRequest(Rejected):
+    status = 400
+
+
+class Unauthenticated(Rejected):
+    status = 401
+    default_code = "authentication_failed"
+
+
+class Forbidden(Rejected):
+    status = 403
+    default_code = "insufficient access"
+
+
+class NotFound(Rejected):
+    status = 404
+    default_code = "not_found"
+
+    def __init__(self, detail: str = "Entity not found", *, code: str | None = None) -> None:
+        super().__init__(detail, code=code)
+
+
+class Conflict(Rejected):
+    status = 409
+    default_code = "conflict"
+
+
+class PayloadTooLarge(Rejected):
+    status = 413
+    default_code = "payload_too_large"
+
+
+class Invalid(Rejected):
+    """A value that breaks a rule. `loc` is the path to it, e.g. `("body", "url")`."""
+
+    status = 422
+    default_code = "value_error"
+
+    def __init__(self, detail: str, *, loc: tuple[str, ...], code: str | None = None) -> None:
+        super().__init__(detail, code=code)
+        self.loc = loc
+
+
+class TooManyRequests(Rejected):
+    status = 429
+    default_code = "too_many_requests"
+
+
+class NotImplementedHere(Rejected):
+    status = 501
+    default_code = "not_implemented"
+
+
+class Unavailable(Rejected):
+    status = 503
+    default_code = "unavailable"
