@@ -75,15 +75,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     body_bytes_max: Annotated[Positive, knob("Largest request body of the API.")] = 2 * 1024 * 1024
     endpoints_per_app_max: Annotated[Positive, knob("Endpoints an application may have.")] = 10_000
     endpoint_https_only: Annotated[bool, knob("Refuse http:// endpoint URLs.")] = False
-    idempotency_ttl_s: Annotated[
-        Positive, knob("How long an Idempotency-Key is remembered.")
-    ] = 43_200
+    idempotency_ttl_s: Annotated[Positive, knob("How long an Idempotency-Key is remembered.")] = (
+        43_200
+    )
     idempotency_auto_ttl_s: Annotated[
         Positive, knob("The same for keys that SDKs make up for one call (auto_…).")
     ] = 300
-    schema_bytes_max: Annotated[
-        Positive, knob("Largest JSON Schema set of an event type.")
-    ] = 256 * 1024
+    schema_bytes_max: Annotated[Positive, knob("Largest JSON Schema set of an event type.")] = (
+        256 * 1024
+    )
 
     # Where it may send
     egress_allow: Annotated[
@@ -130,9 +130,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retry_jitter: Annotated[
         float, knob("Each wait is varied by up to this share, both ways.", ge=0, le=1)
     ] = 0.2
-    retry_after_s_max: Annotated[
-        Positive, knob("The longest Retry-After that is honoured.")
-    ] = 86_400
+    retry_after_s_max: Annotated[Positive, knob("The longest Retry-After that is honoured.")] = (
+        86_400
+    )
     endpoint_disable_after_h: Annotated[
         float, knob("An endpoint that only failed for this long is disabled. 0: never.", ge=0)
     ] = 120.0
@@ -152,9 +152,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     queue_bytes_max: Annotated[
         Positive, knob("Bytes of messages that wait in memory or are being sent.")
     ] = 32 * 1024 * 1024
-    lanes_max: Annotated[
-        Positive, knob("Endpoints whose pace is remembered in memory.")
-    ] = 20_000
+    lanes_max: Annotated[Positive, knob("Endpoints whose pace is remembered in memory.")] = 20_000
     breaker_failures: Annotated[
         Positive, knob("Failures in a row after which an endpoint is only probed.")
     ] = 20
@@ -177,12 +175,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         PositiveSeconds, knob("A node that says nothing for this long is taken for dead.")
     ] = 10.0
     sqlite_readers: Annotated[Positive, knob("Read-only connections to the SQLite file.")] = 2
-    sqlite_cache_bytes: Annotated[
-        Positive, knob("Page cache of the SQLite writer.")
-    ] = 16 * 1024 * 1024
-    routing_cache_max: Annotated[
-        Positive, knob("Endpoints whose routing is cached.")
-    ] = 50_000
+    sqlite_cache_bytes: Annotated[Positive, knob("Page cache of the SQLite writer.")] = (
+        16 * 1024 * 1024
+    )
+    routing_cache_max: Annotated[Positive, knob("Endpoints whose routing is cached.")] = 50_000
 
     # What it keeps
     payload_retention_days: Annotated[
