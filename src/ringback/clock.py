@@ -40,7 +40,7 @@ class Ids:
 
     def __init__(self, source: Random) -> None:
         self._source = source
-        self._steps = random.Random(source.getrandbits(64))
+        self._steps = random.Random(source.getrandbits(64))  # noqa: S311  ids are not secrets
         self._tick = -1
         self._high = -1
         self._low = 0

@@ -1,4 +1,4 @@
-"""Settings: every knob and every limit, each with its unit last and a sentence that says what it does.
+"""Settings: every knob and every limit, each with its unit last and a sentence on it.
 
 A value comes from, in this order: a command-line flag, `RINGBACK_<NAME>` in the environment,
 `RINGBACK_<NAME>_FILE` (a file that holds it, for secrets), the TOML file named by `--config` or
@@ -270,19 +270,20 @@ def _build(values: dict[str, object], sources: Mapping[str, str]) -> Settings:
             raise ConfigError(
                 f"{sources[name]}: there is no setting {name!r}; `ringback config` lists them all"
             )
-        if isinstance(value, str) and _is_list(hints[name]):
-            value = [part.strip() for part in value.split(",") if part.strip()]
         try:
-            values[name] = msgspec.convert(value, hints[name], strict=False)
+            values[name] = msgspec.convert(_parts(value, hints[name]), hints[name], strict=False)
         except msgspec.ValidationError as error:
             shown = "its value" if name in SECRETS else repr(value)
             raise ConfigError(f"{name} ({sources[name]}): {shown} is refused: {error}") from None
     return Settings(**values)  # type: ignore[arg-type]
 
 
-def _is_list(hint: object) -> bool:
+def _parts(value: object, hint: object) -> object:
+    """Text for a list setting, split at its commas; anything else as it is."""
     bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    return get_origin(bare) is tuple
+    if not isinstance(value, str) or get_origin(bare) is not tuple:
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _check_subnets(subnets: tuple[str, ...]) -> None:

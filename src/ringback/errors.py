@@ -5,7 +5,7 @@
     ├── SecretError              a signing secret is malformed, too short or of the wrong kind
     ├── StoreError
     │   ├── StoreOwned           another process owns the SQLite file
-    │   ├── StoreUnavailable     the database cannot be written or read just now (full, locked, gone)
+    │   ├── StoreUnavailable     the database cannot be used just now (full, locked, gone)
     │   ├── StoreCorrupt         the database is damaged; restore a backup
     │   ├── SchemaMismatch       the database was written by a newer or an altered version
     │   └── Fenced               this node lost its lease; it must stop sending
@@ -60,7 +60,7 @@ class SchemaMismatch(StoreError):
 
 
 class Fenced(StoreError):
-    """This node's lease is gone: another node may have adopted its work, so it must stop sending."""
+    """This node's lease is gone: another node may have its work, so stop sending."""
 
 
 class Rejected(RingbackError):

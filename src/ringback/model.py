@@ -11,7 +11,7 @@ from msgspec import Struct
 
 
 class AttemptStatus(IntEnum):
-    """The numbers of the Svix API (`MessageStatus`). An attempt row is only ever SUCCESS or FAIL."""
+    """The numbers of the Svix API (`MessageStatus`). Attempts are only ever SUCCESS or FAIL."""
 
     SUCCESS = 0
     PENDING = 1
@@ -60,7 +60,7 @@ class RetryPolicy(Struct, frozen=True):
 
 
 class Application(Struct, frozen=True):
-    """One customer of the organization. `version` grows with every change of it or its endpoints."""
+    """One customer of the organization. `version` grows with each change of it or its endpoints."""
 
     id: str
     org_id: str
