@@ -1,0 +1,169 @@
+"""Settings: which source wins, and that every bad value gets one clear line."""
+
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from ringback.config import SECRETS, Settings, load, load_with_sources
+from ringback.errors import ConfigError
+
+NOTHING: dict[str, str] = {}
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Path:
+    file = tmp_path / "ringback.toml"
+    file.write_text('database = "sqlite:///of-file.db"\nlisten = "127.0.0.1:1"\nqueue_max = 5\n')
+    return file
+
+
+def test_without_any_source_everything_is_the_default() -> None:
+    settings, sources = load_with_sources(environment=NOTHING)
+    assert settings == Settings()
+    assert sources == {}
+
+
+def test_flags_win_over_environment_over_file(toml: Path) -> None:
+    environment = {"RINGBACK_LISTEN": "127.0.0.1:2", "RINGBACK_DATABASE": "sqlite:///of-env.db"}
+    settings, sources = load_with_sources({"database": "sqlite:///of-flag.db"}, environment, toml)
+    assert settings.database == "sqlite:///of-flag.db"
+    assert settings.listen == "127.0.0.1:2"
+    assert settings.queue_max == 5
+    assert sources == {
+        "database": "flag",
+        "listen": "RINGBACK_LISTEN",
+        "queue_max": str(toml),
+    }
+
+
+def test_a_flag_that_was_not_given_is_none_and_hides_nothing(toml: Path) -> None:
+    settings = load({"database": None}, NOTHING, toml)
+    assert settings.database == "sqlite:///of-file.db"
+
+
+def test_the_environment_can_name_the_file(toml: Path) -> None:
+    assert load(environment={"RINGBACK_CONFIG": str(toml)}).queue_max == 5
+
+
+def test_a_secret_can_come_from_a_file_and_loses_its_final_newline(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("  kept as it is \n")
+    settings, sources = load_with_sources(environment={"RINGBACK_JWT_SECRET_FILE": str(file)})
+    assert settings.jwt_secret == "  kept as it is "
+    assert sources == {"jwt_secret": "RINGBACK_JWT_SECRET_FILE"}
+
+
+def test_the_variable_wins_over_its_file_twin(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("from the file")
+    environment = {"RINGBACK_JWT_SECRET_FILE": str(file), "RINGBACK_JWT_SECRET": "direct"}
+    assert load(environment=environment).jwt_secret == "direct"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("", ()), ("5", (5.0,)), ("5, 300,1800.5", (5.0, 300.0, 1800.5)), (" , ", ())],
+)
+def test_a_list_is_split_at_its_commas(text: str, expected: tuple[float, ...]) -> None:
+    assert load(environment={"RINGBACK_RETRY_SCHEDULE": text}).retry_schedule == expected
+
+
+def test_subnets_are_networks() -> None:
+    settings = load(environment={"RINGBACK_EGRESS_ALLOW": "127.0.0.1/32, ::1/128"})
+    assert settings.egress_networks() == (ip_network("127.0.0.1/32"), ip_network("::1/128"))
+
+
+@pytest.mark.parametrize(("text", "expected"), [("true", True), ("1", True), ("false", False)])
+def test_booleans(text: str, expected: bool) -> None:
+    environment = {"RINGBACK_ENDPOINT_HTTPS_ONLY": text}
+    assert load(environment=environment).endpoint_https_only is expected
+
+
+@pytest.mark.parametrize(
+    ("listen", "expected"),
+    [
+        ("127.0.0.1:8071", ("127.0.0.1", 8071)),
+        ("[::1]:0", ("::1", 0)),
+        ("localhost:65535", ("localhost", 65_535)),
+    ],
+)
+def test_the_address_to_listen_on(listen: str, expected: tuple[str, int]) -> None:
+    assert Settings(listen=listen).address() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("listen", "8071"),
+        ("listen", "127.0.0.1:"),
+        ("listen", "127.0.0.1:65536"),
+        ("listen", "127.0.0.1:http"),
+        ("log_level", "loud"),
+        ("log_format", "xml"),
+        ("drain_timeout_s", "-1"),
+        ("jwt_algorithm", "none"),
+        ("main_secret", "short"),
+        ("default_signature_type", "rsa"),
+        ("header_family", "x"),
+        ("body_bytes_max", "0"),
+        ("body_bytes_max", "2MB"),
+        ("endpoint_https_only", "perhaps"),
+        ("egress_allow", "10.0.0.0/99"),
+        ("egress_allow", "example.com"),
+        ("delivery_timeout_s", "0"),
+        ("delivery_timeout_s", "301"),
+        ("retry_schedule", "5,soon"),
+        ("retry_schedule", "-5"),
+        ("retry_schedule", ",".join(["1"] * 101)),
+        ("retry_jitter", "1.1"),
+        ("payload_retention_days", "0"),
+        ("inflight_max", "1.5"),
+    ],
+)
+def test_every_bad_value_gets_one_line_that_names_the_setting(name: str, value: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(environment={f"RINGBACK_{name.upper()}": value})
+    line = str(caught.value)
+    assert line.startswith(name)
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("name", [name for name in Settings.__struct_fields__ if name != "listen"])
+def test_no_setting_takes_a_nested_table(name: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        load({name: {"a": {"b": 1}}}, NOTHING)
+
+
+def test_an_unknown_setting_is_refused_and_its_source_named(tmp_path: Path) -> None:
+    file = tmp_path / "ringback.toml"
+    file.write_text("queue_maximum = 5\n")
+    with pytest.raises(ConfigError, match="no setting 'queue_maximum'") as caught:
+        load(environment=NOTHING, file=file)
+    assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+def test_a_refused_secret_is_not_shown(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({name: ["correct horse"]}, NOTHING)
+    assert "correct horse" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["listen = ", b"\xff\xfe", None])
+def test_a_file_that_cannot_be_read_is_one_line(
+    tmp_path: Path, content: str | bytes | None
+) -> None:
+    file = tmp_path / "ringback.toml"
+    if isinstance(content, str):
+        file.write_text(content)
+    elif content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError, match="cannot read") as caught:
+        load(environment=NOTHING, file=file)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_secret_file_that_is_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="RINGBACK_JWT_SECRET_FILE: cannot read"):
+        load(environment={"RINGBACK_JWT_SECRET_FILE": str(tmp_path / "missing")})
