@@ -42,7 +42,7 @@ CLOSED: Final = Breaker()
 
 def is_trouble(status: int) -> bool:
     """Whether an answer (0: none) says that the receiver cannot keep up or is down."""
-    return status == 0 or status == TOO_MANY_REQUESTS or status >= 500
+    return status in (0, TOO_MANY_REQUESTS) or status >= 500
 
 
 def troubled(breaker: Breaker, rules: BreakerRules, now_s: float) -> Breaker:
