@@ -1,0 +1,1 @@
+"""Signing: bytes in, bytes out. Pure functions of values, shared by sender and receiver."""

@@ -1,0 +1,1 @@
+"""The signature formats of providers, one file each."""
