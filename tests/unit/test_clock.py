@@ -106,7 +106,7 @@ class _Highest:
         return 1 - 2**-53
 
     def getrandbits(self, k: int, /) -> int:
-        return 2**k - 1
+        return (1 << k) - 1
 
     def randbytes(self, n: int, /) -> bytes:
         return b"\xff" * n
