@@ -46,12 +46,17 @@ def is_trouble(status: int) -> bool:
 
 
 def troubled(breaker: Breaker, rules: BreakerRules, now_s: float) -> Breaker:
-    """After trouble. Trouble of attempts that began before the breaker opened does not count."""
+    """After trouble.
+
+    While a pause lasts, nothing counts: that is trouble of attempts that began before it. After it,
+    the first trouble is taken for the probe's.
+    """
     failures = breaker.failures + 1
     if breaker.is_closed:
         if failures < rules.failures:
             return Breaker(failures)
-        return Breaker(failures, now_s + rules.open_s, rules.open_s)
+        pause_s = min(rules.open_s, rules.open_s_max)
+        return Breaker(failures, now_s + pause_s, pause_s)
     if now_s < breaker.open_until_s:
         return breaker
     pause_s = min(breaker.pause_s * 2, rules.open_s_max)
