@@ -167,6 +167,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Positive, knob("Messages that wait for their commit; more are answered 503.")
     ] = 10_000
     record_batch_max: Annotated[Positive, knob("Attempts recorded together.")] = 500
+    record_queue_max: Annotated[
+        Positive, knob("Results that may wait for their commit before sending pauses.")
+    ] = 5_000
     claim_batch_max: Annotated[Positive, knob("Due deliveries claimed together.")] = 500
     tend_every_s: Annotated[
         PositiveSeconds, knob("How often due work is looked for when nothing wakes it.")

@@ -101,11 +101,15 @@ class Health(Struct, frozen=True):
 
 
 class Disable(Struct, frozen=True):
-    """Disable an endpoint unless it changed after `version` (somebody acted in the meantime)."""
+    """Disable an endpoint unless it changed after `version` (somebody acted in the meantime).
+
+    With `failing_since_ms`, only if no attempt of it has succeeded since.
+    """
 
     endpoint_id: str
     version: int
     at_ms: int
+    failing_since_ms: int | None = None
 
 
 class Record(Struct, frozen=True):

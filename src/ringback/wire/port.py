@@ -47,6 +47,7 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"  # the attempt's total time was up
     BAD_RESPONSE = "bad_response"  # not HTTP, or a head over its limit
     PROXY = "proxy"  # the configured proxy refused or failed
+    UNSENDABLE = "unsendable"  # there was nothing to send: the wire was never asked
 
 
 class Reply(Struct, frozen=True):
