@@ -50,7 +50,10 @@ class Secret(Struct, frozen=True):
     expires_at_ms: int | None = None
 
     def __repr__(self) -> str:
-        return f"Secret({self.key.partition('_')[0]}_…, expires_at_ms={self.expires_at_ms})"
+        return f"Secret({self.key[:5]}_…, expires_at_ms={self.expires_at_ms})"
+
+    def __rich_repr__(self) -> list[str]:
+        return [repr(self)]
 
 
 class RetryPolicy(Struct, frozen=True):

@@ -212,8 +212,8 @@ class Path(Protocol):
         """By id, whatever the organization: for deliveries that are already on their way."""
         ...
 
-    async def messages(self, ids: Sequence[str]) -> dict[str, Message]:
-        """Those that still exist, with payload."""
+    async def messages(self, refs: Sequence[tuple[str, str]]) -> dict[str, Message]:
+        """By (app id, message id): those that still exist, by message id, with payload."""
         ...
 
 

@@ -1,0 +1,350 @@
+"""Hands deliveries to their lanes and starts as many as windows, rates and limits allow.
+
+What it promises: a lane that is slow, closed or throttled holds only its own jobs; memory is
+bounded by `queue_max`, `lane_queue_max` and `queue_bytes_max`, and what does not fit waits in the
+database; when all of `inflight_max` is used, lanes with work take turns.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+
+from ringback.clock import Clock
+from ringback.config import Settings
+from ringback.engine.lane import AppLanes, Job, Lane
+from ringback.engine.routes import AppRoutes, Plan
+from ringback.rules import health, lanes
+from ringback.rules.health import BreakerRules
+from ringback.rules.lanes import Window
+
+RESERVED = 0  # what `place` answers when there is room
+
+
+class Dispatcher:
+    """`send` makes one attempt and never raises; `give_back` returns jobs to the database."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        *,
+        send: Callable[[Lane, Job], Coroutine[None, None, None]],
+        give_back: Callable[[Lane, list[Job]], None],
+        wants_work: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._send = send
+        self._give_back = give_back
+        self._wants_work = wants_work
+        self._breaker_rules = BreakerRules(
+            settings.breaker_failures, settings.breaker_open_s, settings.breaker_open_s_max
+        )
+        self._lanes: dict[str, Lane] = {}
+        self._apps: dict[str, AppLanes] = {}
+        self._hungry: deque[Lane] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopped = False
+        self._is_paused = False
+        self.held = 0
+        self.in_flight = 0
+        self.bytes = 0
+
+    # ---- room -----------------------------------------------------------------------------------
+
+    def place(self, plan: Plan, size: int, now_ms: int) -> int:
+        """RESERVED when there is room for one more job, else the instant it should wait for.
+
+        A reservation ends in `dispatch` or `release`.
+        """
+        lane = self.lane(plan)
+        closed_s = lane.closed_until_s() - self._clock.monotonic()
+        if closed_s > 0:
+            return now_ms + int(closed_s * 1000) + 1
+        if (
+            self._is_stopped
+            or self.held >= self._settings.queue_max
+            or self.bytes + size > self._settings.queue_bytes_max
+            or lane.held >= lane.held_max(self._settings.lane_queue_max)
+        ):
+            return now_ms
+        lane.held += 1
+        self.held += 1
+        self.bytes += size
+        return RESERVED
+
+    @property
+    def is_out_of_bytes(self) -> bool:
+        return self.bytes >= self._settings.queue_bytes_max
+
+    def release(self, plan: Plan, size: int) -> None:
+        """Give up a reservation."""
+        self.lane(plan).held -= 1
+        self.held -= 1
+        self.bytes -= size
+
+    def room(self, endpoint_id: str) -> tuple[int, float]:
+        """How many waiting deliveries to claim for a lane, and for how long it is closed if none.
+
+        Enough to keep its window busy until the next claim; a lane at its limit asks for more
+        itself when half of that is done.
+        """
+        room = self._settings.queue_max - self.held
+        if self._is_stopped or self._is_paused or self.is_out_of_bytes:
+            room = 0
+        lane = self._lanes.get(endpoint_id)
+        if lane is None:
+            return max(0, min(room, self._settings.inflight_per_endpoint_start)), 0.0
+        closed_s = lane.closed_until_s() - self._clock.monotonic()
+        if closed_s > 0:
+            return 0, closed_s
+        most = min(2 * lane.in_flight_max(), lane.held_max(self._settings.lane_queue_max) + 1)
+        room = min(room, most - lane.held - lane.in_flight)
+        lane.wants_claim = True
+        return max(0, room), 0.0
+
+    # ---- work -----------------------------------------------------------------------------------
+
+    def dispatch(self, plan: Plan, job: Job) -> None:
+        """Queue a job for which room was reserved, and start it if the lane may send."""
+        lane = self.lane(plan)
+        lane.queue.append(job)
+        self._pump(lane)
+
+    def dispatch_claimed(self, plan: Plan, job: Job) -> None:
+        """The same for a job that was claimed, without reservation."""
+        lane = self.lane(plan)
+        lane.held += 1
+        self.held += 1
+        self.bytes += job.size
+        lane.queue.append(job)
+        self._pump(lane)
+
+    def lane(self, plan: Plan) -> Lane:
+        """The lane of an endpoint, with its newest plan."""
+        endpoint_id = plan.endpoint.id
+        lane = self._lanes.get(endpoint_id)
+        if lane is None:
+            self._evict()
+            start = min(
+                self._settings.inflight_per_endpoint_start, self._settings.inflight_per_endpoint_max
+            )
+            app = self._apps.setdefault(plan.app.id, AppLanes())
+            lane = self._lanes[endpoint_id] = Lane(plan, Window(start), app)
+            app.lanes[endpoint_id] = lane
+        elif lane.plan.app.version < plan.app.version:
+            lane.plan = plan
+        return lane
+
+    def refresh(self, app_id: str, routes: AppRoutes | None) -> None:
+        """Give lanes their new plans; what waits for endpoints that are off now goes back."""
+        app = self._apps.get(app_id)
+        for endpoint_id, lane in list(app.lanes.items()) if app else ():
+            plan = routes.plans.get(endpoint_id) if routes else None
+            if plan is not None and plan.app.version >= lane.plan.app.version:
+                lane.plan = plan
+            if plan is None or lane.plan.endpoint.is_disabled:
+                self._return_queue(lane)
+                if plan is None and lane.is_idle:
+                    self._forget(lane)
+
+    def _pump(self, lane: Lane) -> None:
+        """Start jobs of a lane until something stops it."""
+        while lane.queue:
+            if self.in_flight >= self._settings.inflight_max or self._is_paused:
+                self._go_hungry(lane)
+                return
+            if lane.in_flight >= lane.in_flight_max():
+                return
+            wait_s = self._wait_s(lane)
+            if wait_s > 0:
+                self._wake_later(lane, wait_s)
+                return
+            self._start(lane, lane.queue.popleft())
+
+    def _wait_s(self, lane: Lane) -> float:
+        """How long until the next send is allowed; taking it from the rates if that is now."""
+        closed_until_s = lane.closed_until_s()
+        if not (lane.plan.is_throttled or closed_until_s):
+            return 0.0
+        now_s = self._clock.monotonic()
+        if closed_until_s > now_s:
+            return closed_until_s - now_s
+        next_s = lane.next_s
+        if rate := lane.plan.endpoint.throttle_rate:
+            next_s, wait_s = lanes.paced(next_s, rate, now_s)
+            if wait_s:
+                return wait_s
+        if rate := lane.plan.app.throttle_rate:
+            lane.app.next_s, wait_s = lanes.paced(lane.app.next_s, rate, now_s)
+            if wait_s:
+                return wait_s
+        lane.next_s = next_s
+        return 0.0
+
+    def _wake_later(self, lane: Lane, wait_s: float) -> None:
+        if not lane.has_timer:
+            lane.has_timer = True
+            asyncio.get_running_loop().call_later(wait_s, self._wake, lane)
+
+    def _wake(self, lane: Lane) -> None:
+        lane.has_timer = False
+        self._pump(lane)
+        self._ask_for_work(lane)
+
+    def _start(self, lane: Lane, job: Job) -> None:
+        lane.held -= 1
+        lane.in_flight += 1
+        self.held -= 1
+        self.in_flight += 1
+        task = asyncio.get_running_loop().create_task(self._attempt(lane, job))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _attempt(self, lane: Lane, job: Job) -> None:
+        size = job.size
+        try:
+            await self._send(lane, job)
+        finally:
+            lane.in_flight -= 1
+            self.in_flight -= 1
+            self.bytes -= size
+            if self._hungry:
+                self._feed(lane)
+            else:
+                self._pump(lane)
+            self._ask_for_work(lane)
+
+    def _go_hungry(self, lane: Lane) -> None:
+        if not lane.is_hungry:
+            lane.is_hungry = True
+            self._hungry.append(lane)
+
+    def _feed(self, lane: Lane) -> None:
+        """All of `inflight_max` was in use: the lane that waited longest takes the free place."""
+        if lane.queue:
+            self._go_hungry(lane)
+        while self._hungry and self.in_flight < self._settings.inflight_max:
+            if self._is_paused:
+                return
+            next_lane = self._hungry.popleft()
+            next_lane.is_hungry = False
+            before = self.in_flight
+            self._pump_one(next_lane)
+            if self.in_flight > before and next_lane.queue:
+                self._go_hungry(next_lane)
+
+    def _pump_one(self, lane: Lane) -> None:
+        if not lane.queue or lane.in_flight >= lane.in_flight_max():
+            return
+        wait_s = self._wait_s(lane)
+        if wait_s > 0:
+            self._wake_later(lane, wait_s)
+        else:
+            self._start(lane, lane.queue.popleft())
+
+    def _ask_for_work(self, lane: Lane) -> None:
+        if lane.wants_claim and lane.held + lane.in_flight <= lane.in_flight_max():
+            lane.wants_claim = False
+            self._wants_work()
+
+    # ---- what results do to a lane --------------------------------------------------------------
+
+    def succeeded(self, lane: Lane) -> None:
+        lane.window = lanes.succeeded(
+            lane.window, lane.in_flight, self._settings.inflight_per_endpoint_max
+        )
+        if lane.breaker.failures:
+            lane.breaker = health.CLOSED
+
+    def failed(self, lane: Lane, status: int, pause_s: float | None) -> None:
+        """`pause_s` is what the receiver asked for (Retry-After of a 429 or 503)."""
+        if not health.is_trouble(status):
+            if lane.breaker.failures:
+                lane.breaker = health.CLOSED
+            return
+        now_s = self._clock.monotonic()
+        lane.window = lanes.troubled(lane.window)
+        if pause_s is not None:
+            pause_s = min(pause_s, self._settings.breaker_open_s_max)
+            lane.paused_until_s = max(lane.paused_until_s, now_s + pause_s)
+        was_closed = lane.breaker.is_closed
+        lane.breaker = health.troubled(lane.breaker, self._breaker_rules, now_s)
+        if lane.closed_until_s() > now_s and (was_closed or pause_s is not None):
+            self._return_queue(lane)
+
+    def _return_queue(self, lane: Lane) -> None:
+        if lane.queue:
+            jobs = list(lane.queue)
+            lane.queue.clear()
+            lane.held -= len(jobs)
+            self.held -= len(jobs)
+            self.bytes -= sum(job.size for job in jobs)
+            self._give_back(lane, jobs)
+
+    # ---- all lanes ------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Start nothing: results cannot be recorded, or the lease is in doubt."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        if not self._is_paused:
+            return
+        self._is_paused = False
+        hungry, self._hungry = self._hungry, deque()
+        for lane in hungry:
+            lane.is_hungry = False
+        for lane in hungry:
+            self._pump(lane)
+        self._wants_work()
+
+    def stop(self) -> None:
+        """Take no more work and hand back what waits in memory."""
+        self._is_stopped = True
+        for lane in self._lanes.values():
+            self._return_queue(lane)
+
+    def abandon(self) -> None:
+        """Forget everything that waits in memory: another node has it (the lease is gone)."""
+        for lane in self._lanes.values():
+            self.bytes -= sum(job.size for job in lane.queue)
+            self.held -= len(lane.queue)
+            lane.held -= len(lane.queue)
+            lane.queue.clear()
+
+    async def finish(self, timeout_s: float) -> None:
+        """Wait for attempts in flight; after `timeout_s` cancel them (they are handed back)."""
+        tasks = set(self._tasks)
+        if tasks and timeout_s > 0:
+            _, tasks = await asyncio.wait(tasks, timeout=timeout_s)
+        await self._cancel(tasks)
+
+    async def _cancel(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+        pending = list(tasks)
+        for task in pending:
+            task.cancel()
+        if pending:
+            await asyncio.wait(pending)
+
+    def _evict(self) -> None:
+        """Make place for a lane: forget idle ones, oldest first, a few at a time."""
+        if len(self._lanes) < self._settings.lanes_max:
+            return
+        idle = [lane for lane in self._lanes.values() if lane.is_idle and not lane.has_timer]
+        idle.sort(key=_is_remarkable)
+        for lane in idle[: max(1, self._settings.lanes_max // 100)]:
+            self._forget(lane)
+
+    def _forget(self, lane: Lane) -> None:
+        endpoint_id = lane.plan.endpoint.id
+        del self._lanes[endpoint_id]
+        del lane.app.lanes[endpoint_id]
+        if not lane.app.lanes:
+            self._apps.pop(lane.plan.app.id, None)
+
+
+def _is_remarkable(lane: Lane) -> bool:
+    """Something is known of it that the store does not know: forget such a lane last."""
+    endpoint = lane.plan.endpoint
+    return not lane.breaker.is_closed or lane.failing_since_ms != endpoint.failing_since_ms

@@ -1,0 +1,100 @@
+"""The lane of one endpoint: what waits in memory for it, and how fast it may be sent to.
+
+A lane holds the state; the rules that move it are pure and live in `rules.lanes` and
+`rules.health`. Only the dispatcher touches a lane.
+"""
+
+from collections import deque
+
+from ringback.engine.routes import Plan
+from ringback.model import Delivery, Message
+from ringback.rules.health import CLOSED, Breaker
+from ringback.rules.lanes import Window
+
+
+class Batch:
+    """An in-flight batch row. `remaining` deliveries have no recorded result yet."""
+
+    __slots__ = ("id", "remaining")
+
+    def __init__(self, batch_id: int, remaining: int) -> None:
+        self.id = batch_id
+        self.remaining = remaining
+
+
+class Job:
+    """A delivery in memory. `message` is None when its payload did not fit and is read later."""
+
+    __slots__ = ("batch", "delivery", "message", "size")
+
+    def __init__(self, delivery: Delivery, batch: Batch, message: Message | None) -> None:
+        self.delivery = delivery
+        self.batch = batch
+        self.message = message
+        self.size = len(message.body or b"") if message is not None else 0
+
+
+class AppLanes:
+    """The lanes of one application, and when a steady stream at its rate would send next."""
+
+    __slots__ = ("lanes", "next_s")
+
+    def __init__(self) -> None:
+        self.lanes: dict[str, Lane] = {}
+        self.next_s = 0.0
+
+
+class Lane:
+    """`held` counts the jobs that wait here, those whose commit is under way included."""
+
+    __slots__ = (
+        "app",
+        "breaker",
+        "failing_since_ms",
+        "has_timer",
+        "held",
+        "in_flight",
+        "is_hungry",
+        "next_s",
+        "paused_until_s",
+        "plan",
+        "queue",
+        "wants_claim",
+        "window",
+    )
+
+    def __init__(self, plan: Plan, window: Window, app: AppLanes) -> None:
+        self.plan = plan
+        self.window = window
+        self.app = app
+        self.next_s = 0.0
+        self.breaker: Breaker = CLOSED
+        self.failing_since_ms = plan.endpoint.failing_since_ms
+        self.queue: deque[Job] = deque()
+        self.held = 0
+        self.in_flight = 0
+        self.paused_until_s = 0.0
+        self.is_hungry = False
+        self.has_timer = False
+        self.wants_claim = False
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.held and not self.in_flight
+
+    def closed_until_s(self) -> float:
+        """The instant before which nothing may be sent, by its breaker or its own request."""
+        return max(self.paused_until_s, self.breaker.open_until_s)
+
+    def in_flight_max(self) -> int:
+        """One probe while the breaker is not closed, else the window."""
+        return self.window.limit if self.breaker.is_closed else 1
+
+    def held_max(self, queue_max: int) -> int:
+        """How many jobs may wait in memory: two seconds' worth of a throttled lane."""
+        if not self.breaker.is_closed:
+            return 1
+        if not self.plan.is_throttled:
+            return queue_max
+        rates = (self.plan.endpoint.throttle_rate, self.plan.app.throttle_rate)
+        return min([queue_max, *(2 * rate for rate in rates if rate)])
