@@ -1,0 +1,13 @@
+"""The scenarios: one file each, with NAME, ABOUT and `async run(stage)`."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from bench import floor
+from bench.scenarios import fanout, hanging, latency, memory, throughput, waiting
+from bench.stage import Stage
+
+Scenario = Callable[[Stage], Awaitable[None]]
+ROOMS: Final = (floor, throughput, latency, fanout, hanging, waiting, memory)
+SCENARIOS: Final[dict[str, Scenario]] = {room.NAME: room.run for room in ROOMS}
+ABOUT: Final[dict[str, str]] = {room.NAME: room.ABOUT for room in ROOMS}

@@ -1,0 +1,196 @@
+"""The server under test: ours, the floor's relay, or any that already runs elsewhere.
+
+Ours gets its own temporary directory and ends by SIGTERM; one that runs elsewhere is never ended.
+CPU is user and system time of the whole process tree, children included; its resolution is that of
+/proc (10 ms), so it is meant for windows of seconds.
+"""
+
+import asyncio
+import math
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, Literal
+
+import psutil  # type: ignore[import-untyped]
+from msgspec import Struct
+
+from bench.api import Api
+from bench.child import Child, process
+
+START_S_MAX: Final = 30.0
+PING_EVERY_S: Final = 0.02
+SAMPLE_EVERY_S: Final = 0.1
+MIB: Final = 1024 * 1024
+LOG_TAIL_BYTES: Final = 4_000
+
+
+class Choice(Struct, frozen=True):
+    """Which server is measured. `database` empty is a fresh SQLite file for every start."""
+
+    kind: Literal["ringback", "relay", "external"] = "ringback"
+    url: str = ""
+    token: str = ""
+    pid: int = 0
+    database: str = ""
+    environment: dict[str, str] = {}
+
+
+class Server(Struct, frozen=True):
+    """A server that answers."""
+
+    url: str
+    token: str
+    pid: int = 0
+    database: Path | None = None
+    start_s: float = math.nan
+
+    def api(self) -> Api:
+        return Api(self.url, self.token)
+
+    def tree(self) -> list[psutil.Process]:
+        """The server's process and all below it; nothing where there is no process to ask."""
+        if not self.pid:
+            return []
+        root = psutil.Process(self.pid)
+        return [root, *root.children(recursive=True)]
+
+    def cpu_s(self) -> float:
+        """CPU seconds of the process tree so far, ended children included; NaN if unknown."""
+        if not self.pid:
+            return math.nan
+        return float(sum(sum(each.cpu_times()[:4]) for each in self.tree()))
+
+
+class Memory:
+    """Resident MiB of a server over a while: sampled, so a shorter peak may be missed.
+
+    The tree is looked up once, since a look-up scans all processes of the machine.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._tree = server.tree()
+        self.peak_mib = self.now_mib()
+
+    def now_mib(self) -> float:
+        rss = 0
+        for each in self._tree:
+            with suppress(psutil.NoSuchProcess):
+                rss += each.memory_info().rss
+        return rss / MIB if rss else math.nan
+
+    async def watch(self) -> None:
+        """Samples until cancelled."""
+        while True:
+            self.peak_mib = max(self.peak_mib, self.now_mib())
+            await asyncio.sleep(SAMPLE_EVERY_S)
+
+
+def started(
+    choice: Choice,
+    settings: Mapping[str, str] | None = None,
+    *,
+    directory: Path | None = None,
+) -> AbstractAsyncContextManager[Server]:
+    """The chosen server, answering. `settings` are RINGBACK_* variables of a scenario, which the
+    choice's own override. With a `directory`, the database in it is used and stays."""
+    if choice.kind == "external":
+        return _external(choice)
+    return _own(choice, {**_settings(), **(settings or {}), **choice.environment}, directory)
+
+
+def database_in(directory: Path) -> Path:
+    return directory / "bench.db"
+
+
+@asynccontextmanager
+async def _external(choice: Choice) -> AsyncIterator[Server]:
+    server = Server(url=choice.url, token=choice.token, pid=choice.pid)
+    with server.api() as api:
+        if not await asyncio.to_thread(api.is_up):
+            raise RuntimeError(f"{choice.url} does not answer GET /api/v1/health/ping")
+    yield server
+
+
+@asynccontextmanager
+async def _own(
+    choice: Choice, settings: dict[str, str], directory: Path | None
+) -> AsyncIterator[Server]:
+    with _place(directory) as place:
+        port = free_port()
+        command, token = _command(choice, settings, place=place, port=port)
+        log = place / "server.log"
+        started_s = time.monotonic()
+        polite = process(command, environment=settings, log=log, is_polite=True)
+        async with polite as child:
+            url = f"http://127.0.0.1:{port}"
+            await _answers(child, url, log)
+            took_s = time.monotonic() - started_s
+            yield Server(url, token, child.pid, database_in(place), took_s)
+        if child.exit_code and choice.kind != "relay":
+            print(f"the server ended with {child.exit_code}: {_tail(log)}", file=sys.stderr)
+
+
+def _settings() -> dict[str, str]:
+    """What every start of ours needs; nothing that flatters it."""
+    return {
+        "RINGBACK_JWT_SECRET": secrets.token_hex(16),
+        "RINGBACK_EGRESS_ALLOW": "127.0.0.1/32",
+        "RINGBACK_DRAIN_TIMEOUT_S": "2",
+        "RINGBACK_LOG_LEVEL": "warning",
+    }
+
+
+def _command(
+    choice: Choice, settings: dict[str, str], *, place: Path, port: int
+) -> tuple[list[str], str]:
+    if choice.kind == "relay":
+        return [sys.executable, "-m", "bench.relay", str(port)], "none"
+    ringback = str(Path(sys.executable).parent / "ringback")
+    token = subprocess.run(
+        [ringback, "token"],
+        env={**os.environ, **settings},
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=START_S_MAX,
+    ).stdout.strip()
+    database = choice.database or f"sqlite:///{database_in(place)}"
+    return [ringback, "serve", "--database", database, "--listen", f"127.0.0.1:{port}"], token
+
+
+async def _answers(child: Child, url: str, log: Path) -> None:
+    """Waits for the first ping that is answered."""
+    with Api(url, "") as api:
+        async with asyncio.timeout(START_S_MAX):
+            while not await asyncio.to_thread(api.is_up):
+                if child.exit_code is not None:
+                    raise RuntimeError(f"the server ended at once: {_tail(log)}")
+                await asyncio.sleep(PING_EVERY_S)
+
+
+@contextmanager
+def _place(directory: Path | None) -> Iterator[Path]:
+    if directory:
+        yield directory
+        return
+    with TemporaryDirectory(prefix="ringback-bench-") as made:
+        yield Path(made)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-LOG_TAIL_BYTES:]
