@@ -2,7 +2,6 @@
 
 import sqlite3
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from importlib import resources
 from pathlib import Path
@@ -21,13 +20,13 @@ ENDPOINT = """
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Iterator[Path]:
+def path(tmp_path: Path) -> Path:
     migrations = resources.files("ringback.store.sqlite") / "migrations"
     names = sorted(entry.name for entry in migrations.iterdir() if entry.name.endswith(".sql"))
     with closing(sqlite3.connect(tmp_path / "bench.db")) as database:
         for name in names:
             database.executescript((migrations / name).read_text())
-    yield tmp_path / "bench.db"
+    return tmp_path / "bench.db"
 
 
 def test_every_row_waits_in_a_lane_with_its_message_and_its_failed_attempt(path: Path) -> None:
