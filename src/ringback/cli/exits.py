@@ -2,8 +2,6 @@
 
 from enum import IntEnum
 
-import click
-
 from ringback.errors import Rejected, RingbackError, StoreError
 
 
@@ -17,11 +15,12 @@ class Exit(IntEnum):
     INTERRUPTED = 130  # a second signal, or Ctrl+C outside a server
 
 
-def failure(code: Exit, message: str) -> click.ClickException:
-    """An exception that ends the program with this code and this line on stderr."""
-    error = click.ClickException(message)
-    error.exit_code = code
-    return error
+class Failure(Exception):
+    """Ends the program with this code, and this line on stderr."""
+
+    def __init__(self, code: Exit, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def code_of(error: RingbackError) -> Exit:

@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 import click
 
 from ringback import __version__
-from ringback.cli.exits import Exit, code_of
+from ringback.cli.exits import Exit, Failure, code_of
 from ringback.errors import RingbackError
 
 COMMANDS: Final = {
@@ -58,6 +58,8 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(Exit.USAGE)
     except click.ClickException as error:
         _end(error.exit_code, error.format_message())
+    except Failure as error:
+        _end(error.code, str(error))
     except (click.Abort, KeyboardInterrupt):
         _end(Exit.INTERRUPTED, "interrupted")
     except RingbackError as error:

@@ -40,7 +40,9 @@ def with_settings(body: Body) -> Body:
     @click.option(
         "--listen", metavar="HOST:PORT", help="Where the server listens (port 0: any free one)."
     )
-    @click.option("--database", metavar="URL", help="sqlite:///relative.db or sqlite:////absolute.db.")
+    @click.option(
+        "--database", metavar="URL", help="sqlite:///relative.db or sqlite:////absolute.db."
+    )
     @click.option(
         "--set",
         "assignments",

@@ -1,0 +1,51 @@
+"""Which store a `database` setting means, and where its file is.
+
+Owns the reading of the URL. The concrete store is imported when it is opened, not before.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ringback.config import Settings
+from ringback.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ringback.clock import Clock
+    from ringback.store.port import Store
+
+SQLITE: Final = "sqlite:///"
+POSTGRES: Final = ("postgresql://", "postgres://")
+
+
+async def open_database(settings: Settings, clock: "Clock") -> "Store":
+    """The store that the settings name. Raises ConfigError and whatever opening a store raises."""
+    path = sqlite_path(settings)
+    from ringback.store.sqlite.store import open_store
+
+    return await open_store(path, settings, clock)
+
+
+def sqlite_path(settings: Settings) -> Path:
+    """The SQLite file: three slashes and a relative path, or four and an absolute one.
+
+    What follows the third slash is the path as it is: nothing is unquoted, `?` and `#` mean
+    nothing. Raises ConfigError.
+    """
+    url = settings.database
+    if url.startswith(POSTGRES):
+        raise ConfigError(
+            "database: PostgreSQL is not supported by this version of Ringback;"
+            " use sqlite:///ringback.db"
+        )
+    name = url.removeprefix(SQLITE)
+    if name == url:
+        raise ConfigError(
+            f"database: {url!r} is not a database URL; write sqlite:///ringback.db for a file"
+            " here, or sqlite:////var/lib/ringback/ringback.db for one elsewhere"
+        )
+    if not name or name.startswith(":memory:") or "\0" in name:
+        raise ConfigError(
+            f"database: {url!r} names no file, and what is accepted must survive a restart;"
+            " write sqlite:///ringback.db"
+        )
+    return Path(name)

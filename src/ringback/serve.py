@@ -1,0 +1,166 @@
+"""The composition root: settings → store → wire → engine → API → HTTP front.
+
+Nothing else knows which concrete parts are used. `running` puts them together for a program or a
+test that has an event loop; `serve` is the whole process, with signals and its own loop.
+
+Order of starting: the address is taken first (two services never open one database by mistake),
+then the database is opened, then sending resumes, then requests are answered.
+
+Order of stopping, within `drain_timeout_s`: no new connections; requests in progress get their
+answer; attempts in flight end and are recorded; what is left is handed over; the database closes.
+"""
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from typing import Final
+
+import uvloop
+from msgspec import Struct
+
+from ringback import __version__
+from ringback.api.app import create_app
+from ringback.clock import Clock
+from ringback.config import Settings
+from ringback.database import open_database, sqlite_path
+from ringback.engine.engine import Engine
+from ringback.errors import ConfigError, RingbackError
+from ringback.front import Front
+from ringback.rules.egress import Policy
+from ringback.store.port import Store
+from ringback.telemetry.logging import Log, configure
+from ringback.wire.client import Client
+
+# A second signal means "now": nothing accepted is lost by it, see `docs/operations.md`.
+INTERRUPTED: Final = 130
+LOOK_EVERY_S: Final = 2.0
+
+
+class EngineStopped(RingbackError):
+    """The engine ended by itself, so this process accepts without delivering: it must end too."""
+
+
+class Service(Struct, frozen=True):
+    """A running service. `url` is where its API answers, without `/api/v1`."""
+
+    url: str
+    settings: Settings
+    store: Store
+    engine: Engine
+
+
+Beside = Callable[[Service], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def nothing(_service: Service) -> AsyncIterator[None]:
+    """Runs beside a service that needs nothing beside it."""
+    yield
+
+
+def serve(settings: Settings, *, beside: Beside = nothing) -> None:
+    """Run the service until SIGTERM or SIGINT, then drain. A second signal ends it at once.
+
+    `beside` is entered when the service answers and left before it stops. Raises ConfigError,
+    CannotListen, or a StoreError if it cannot start, EngineStopped if it could not go on.
+    """
+    check(settings)
+    log = configure(settings.log_level, settings.log_format)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, log, beside))
+
+
+def check(settings: Settings) -> None:
+    """Everything about settings that only running a service needs. Raises ConfigError."""
+    sqlite_path(settings)
+    if not settings.jwt_secret:
+        raise ConfigError(
+            "jwt_secret is not set, so nobody could call the API: to try things out run"
+            " `ringback dev`, which makes and keeps one; otherwise"
+            " export RINGBACK_JWT_SECRET=$(openssl rand -base64 32)"
+        )
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, *, clock: Clock | None = None, log: Log | None = None
+) -> AsyncIterator[Service]:
+    """A service in this event loop, stopped in order at the end. Raises as `serve` does."""
+    check(settings)
+    clock = clock or Clock()
+    log = log or configure(settings.log_level, settings.log_format)
+    async with AsyncExitStack() as cleanup:
+        front = Front(clock)
+        cleanup.push_async_callback(front.close, 0.0)
+        url = await front.bind(*settings.address())
+        store = await open_database(settings, clock)
+        cleanup.push_async_callback(store.close)
+        wire = Client(settings, clock, Policy(allow=settings.egress_networks()))
+        cleanup.push_async_callback(wire.close)
+        engine = Engine(store, wire, settings, clock)
+        await engine.start()
+        cleanup.push_async_callback(_stop, front, engine, settings=settings, clock=clock, log=log)
+        await front.open(create_app(store, engine, settings, clock, log=log))
+        log.info("ready", url=url, database=settings.database, version=__version__)
+        yield Service(url=url, settings=settings, store=store, engine=engine)
+
+
+async def _stop(
+    front: Front, engine: Engine, *, settings: Settings, clock: Clock, log: Log
+) -> None:
+    """Requests first, because accepting needs the engine; then the engine, with the time left."""
+    began_s = clock.monotonic()
+    cut_off = await front.close(settings.drain_timeout_s / 2)
+    if cut_off:
+        log.warning("requests cut off", count=cut_off)
+    left_s = settings.drain_timeout_s - (clock.monotonic() - began_s)
+    await engine.drain(max(0.0, left_s))
+    log.info("stopped", took_s=round(clock.monotonic() - began_s, 3))
+
+
+async def _serve(settings: Settings, log: Log, beside: Beside) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _on_signal, number, stop, log)
+    _allow_many_files()
+    async with running(settings, log=log) as service, beside(service):
+        _settle_garbage()
+        await _until(stop, service.engine)
+
+
+async def _until(stop: asyncio.Event, engine: Engine) -> None:
+    """Until the event is set. Raises EngineStopped when the engine has come to an end before."""
+    while not stop.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await stop.wait()
+        if not (await engine.health()).is_alive:
+            raise EngineStopped(
+                "the engine has stopped, see the log above; start the service again"
+            )
+
+
+def _on_signal(number: signal.Signals, stop: asyncio.Event, log: Log) -> None:
+    if stop.is_set():
+        log.warning("stopping at once", signal=number.name)
+        os._exit(INTERRUPTED)
+    log.info("stopping", signal=number.name)
+    stop.set()
+
+
+def _allow_many_files() -> None:
+    """As many open sockets as the system lets us have without asking anybody."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _settle_garbage() -> None:
+    """What start-up made lives as long as the process: the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
