@@ -190,6 +190,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     message_retention_days: Annotated[
         int, knob("Days after which messages and their attempts are deleted.", ge=1, le=3_650)
     ] = 90
+    retention_every_s: Annotated[
+        PositiveSeconds, knob("How often retention looks for what to delete.")
+    ] = 30.0
     retention_batch_max: Annotated[
         Positive, knob("Rows that retention deletes in one transaction.")
     ] = 500

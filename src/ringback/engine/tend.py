@@ -18,8 +18,6 @@ from ringback.store.port import Path, Tending
 
 DAY_MS = 86_400_000
 ADOPT_BATCHES_MAX = 20
-ADOPT_EVERY_S = 2.0
-RETAIN_EVERY_S = 30.0
 STEP_REST_S = 0.01
 RECLAIM_PAGES = 256
 TASKS_MAX = 20
@@ -50,7 +48,7 @@ class Tender:
         """For ever: bring back what dead nodes held."""
         while True:
             await self._guarded(self.adopt_all)
-            await self._clock.sleep(ADOPT_EVERY_S)
+            await self._clock.sleep(self._settings.lease_s / 2)
 
     async def adopt_all(self) -> None:
         adopted = ADOPT_BATCHES_MAX
@@ -67,7 +65,7 @@ class Tender:
         """For ever: delete what is past its retention, and give space back."""
         while True:
             await self._guarded(self.retain_all)
-            await self._clock.sleep(RETAIN_EVERY_S)
+            await self._clock.sleep(self._settings.retention_every_s)
 
     async def retain_all(self) -> None:
         limit = self._settings.retention_batch_max
