@@ -22,6 +22,7 @@ from bench.stage import Options, opened
 from bench.table import table
 
 SCENARIO_S_MAX: Final = 900.0
+SECRET: Final = frozenset({"token", "set", "database", "url"})
 
 
 def main() -> int:
@@ -89,12 +90,12 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 
 def _json(rows: list[Row], arguments: argparse.Namespace) -> bytes:
-    """All rows of all repeats, and on what they were measured. The token stays out."""
+    """All rows of all repeats, and on what they were measured; nothing that may hold a secret."""
     about = {
         "python": platform.python_version(),
         "system": platform.platform(),
         "cpus": os.cpu_count(),
-        "arguments": {k: v for k, v in vars(arguments).items() if k not in ("token", "set")},
+        "arguments": {k: v for k, v in vars(arguments).items() if k not in SECRET},
     }
     named = [msgspec.to_builtins(row) for row in rows]
     return json.dumps({"about": about, "rows": named}, indent=1).encode() + b"\n"

@@ -9,6 +9,7 @@ line each: {"event": "window"}, {"event": "end"}, then the whole `Sent`.
 """
 
 import asyncio
+import math
 import sys
 import time
 from array import array
@@ -181,7 +182,11 @@ class Load:
         """Sends everything that is due by now."""
         now_ns = time.monotonic_ns()
         interval_ns = 1e9 / self.plan.rate
-        while (due_ns := self.start_ns + int((self._scheduled + 1) * interval_ns)) <= now_ns:
+        limit = self.plan.messages_max or math.inf
+        while self._scheduled < limit:
+            due_ns = self.start_ns + int((self._scheduled + 1) * interval_ns)
+            if due_ns > now_ns:
+                return
             self._scheduled += 1
             if self._free:
                 self._free.popleft().send(due_ns)

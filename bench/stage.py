@@ -222,8 +222,10 @@ async def opened(options: Options) -> AsyncIterator[Stage]:
 def rates(sent: Sent, report: Report, *, at_end: Snapshot, fan: int) -> dict[str, float]:
     """Throughput inside the window, and what was accepted and not yet arrived at its end."""
     window_s = (sent.end_ns - sent.window_ns) / 1e9
+    whole_seconds = report.window.per_second[: int(window_s)]
     return {
         "deliveries_per_s": report.window.arrivals / window_s,
+        "slowest_second": min(whole_seconds, default=math.nan),
         "accepts_per_s": sent.accepted_in_window / window_s,
         "backlog": max(sent.accepted * fan - at_end.arrived, 0),
         "late_p99_ms": sent.late.p99 if sent.late.count else math.nan,

@@ -10,6 +10,7 @@ Spreads = Mapping[str, Spread]
 RATE: Final = "deliveries_per_s"
 COLUMNS: Final = {
     RATE: "deliv/s",
+    "slowest_second": "slowest s",
     "accepts_per_s": "202/s",
     "app_us": "app µs",
     "generator_us": "gen µs",
@@ -56,8 +57,9 @@ def cell(figure: Spread | None) -> str:
     if figure is None:
         return "-"
     text = number(figure.middle)
-    if figure.repeats > 1 and figure.least != figure.most:
-        text += f" [{number(figure.least)}-{number(figure.most)}]"
+    least, most = number(figure.least), number(figure.most)
+    if least != most:
+        text += f" [{least}-{most}]"
     return text
 
 
