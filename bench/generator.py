@@ -202,14 +202,15 @@ class Load:
         return bool(self.sent * plan.fan - self._counter[0] > plan.backlog_max)
 
     def _park(self, connection: "Connection") -> None:
-        if not self._parked:
-            self._loop.call_later(UNPARK_EVERY_S, self._unpark)
         self._parked.append(connection)
+        if len(self._parked) == 1:
+            self._loop.call_later(UNPARK_EVERY_S, self._unpark)
 
     def _unpark(self) -> None:
-        parked = [self._parked.popleft() for _ in range(len(self._parked))]
-        for connection in parked:
-            self.next(connection)
+        while self._parked and not self._is_ahead():
+            self.next(self._parked.popleft())
+        if self._parked and not self.is_stopped:
+            self._loop.call_later(UNPARK_EVERY_S, self._unpark)
 
     def _reconnected(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()):

@@ -148,7 +148,6 @@ class Stage:
         report = await self._report(sent)
         figures = {
             **rates(sent, report, at_end=at_end, fan=plan.fan),
-            **costs(sent, cpu_s=cpu_s, sink_s=after.cpu_s - before.cpu_s, arrived=report.arrived),
             **losses(sent, report),
             **spans("accept", sent.accept),
             **spans("arrival", report.window.latency),
@@ -157,6 +156,8 @@ class Stage:
             "start_s": target.server.start_s,
         }
         if drains:
+            sink_s = after.cpu_s - before.cpu_s
+            figures |= costs(sent, cpu_s=cpu_s, sink_s=sink_s, arrived=report.arrived)
             figures["drain_s"] = max(drained.last_ns - sent.end_ns, 0) / 1e9
             figures["missing"] = report.account.missing
         row = Row(scenario, variant, {k: v for k, v in figures.items() if not math.isnan(v)})
