@@ -35,7 +35,7 @@ types: $(STAMP) ## mypy --strict
 	@$(BIN)/mypy
 
 contracts: $(STAMP) ## who may import whom (import-linter)
-	@PYTHONPATH=src $(BIN)/lint-imports --cache-dir .import_linter_cache
+	@PYTHONPATH=src $(BIN)/lint-imports --no-logo --cache-dir .import_linter_cache
 
 format: $(STAMP) ## rewrite the code as the linter wants it
 	@$(BIN)/ruff check --quiet --fix $(PATHS)
