@@ -16,6 +16,7 @@ requests or dribbles the head of one.
 
 import asyncio
 import os
+from contextlib import suppress
 from email.utils import formatdate
 from typing import Any, Final
 
@@ -71,7 +72,7 @@ class Front:
         """Answer requests with an ASGI app. Raises CannotListen, RuntimeError before `bind`."""
         if self._listener is None:
             raise RuntimeError("bind an address before opening the front")
-        self._config = _config(app)
+        self._config = _config(_cancellable(app))
         self._stamp()
         try:
             await self._listener.start_serving()
@@ -93,12 +94,14 @@ class Front:
         return await self._cut_off()
 
     async def _cut_off(self) -> int:
+        for connection in list(self._state.connections):
+            connection.transport.abort()
         late = list(self._state.tasks)
+        # The app hears of the lost connection first, so that nothing is answered half.
+        await asyncio.sleep(0)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        for connection in list(self._state.connections):
-            connection.transport.abort()
         return len(late)
 
     def _connection(self) -> HttpToolsProtocol:
@@ -131,6 +134,16 @@ class Front:
                 connection.transport.close()
             else:
                 self._idle[connection] = seen
+
+
+def _cancellable(app: Any) -> Any:
+    """The app, for whom being cut off is an end and not an error worth a traceback."""
+
+    async def cancellable(scope: Any, receive: Any, send: Any) -> None:
+        with suppress(asyncio.CancelledError):
+            await app(scope, receive, send)
+
+    return cancellable
 
 
 def _config(app: Any) -> Config:

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from time import strftime
 from typing import Final
 
 import click
@@ -18,7 +17,7 @@ from ringback import __version__
 from ringback.api.auth import mint_org_token
 from ringback.cli.call import Server, call, expect
 from ringback.cli.dev_home import DEFAULT_ORG, FILE, keep_secret
-from ringback.cli.dev_receiver import Arrival, Receiver
+from ringback.cli.dev_receiver import Receiver, shown
 from ringback.cli.exits import Exit, Failure
 from ringback.cli.options import Chosen, with_settings
 from ringback.clock import Clock
@@ -29,7 +28,6 @@ from ringback.serve import Service, serve
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 APP: Final = "dev"
 ENDPOINT: Final = "receiver"
-BODY_SHOWN_MAX: Final = 120
 
 WELCOME: Final = """\
 {title} is running, Ctrl+C stops it.
@@ -77,7 +75,7 @@ def _settings(chosen: Chosen) -> Settings:
 @asynccontextmanager
 async def _receiver(service: Service) -> AsyncIterator[None]:
     clock = Clock()
-    receiver = Receiver(clock, show=show)
+    receiver = Receiver(clock, show=lambda arrival: click.echo(shown(arrival)))
     front = Front(clock)
     try:
         url = await _bind_near(front, service.settings)
@@ -131,26 +129,3 @@ def _welcome(service: Service, *, receiver: str, token: str) -> None:
         where="" if is_default else f" --url {service.url}",
     )
     click.echo(text)
-
-
-def show(arrival: Arrival) -> None:
-    """One arrival, one line. Whatever it holds, it cannot command the terminal."""
-    verdict = (
-        click.style(f"not trusted: {arrival.complaint}", fg="red")
-        if arrival.complaint
-        else click.style("verified", fg="green")
-    )
-    again = click.style(" again", fg="yellow") if arrival.is_repeated else ""
-    parts = [
-        strftime("%H:%M:%S"),
-        f"{verdict}{again}",
-        printable(arrival.msg_id),
-        str(arrival.status),
-    ]
-    click.echo("  ".join([*parts, printable(arrival.body.decode(errors="replace"))]))
-
-
-def printable(text: str) -> str:
-    """On one line, without control characters, cut to a bearable length."""
-    shown = "".join(letter if letter.isprintable() else " " for letter in text)
-    return shown if len(shown) <= BODY_SHOWN_MAX else f"{shown[:BODY_SHOWN_MAX]}…"

@@ -9,8 +9,10 @@ Keeps the last ids it saw, to say which arrivals are repeated. Never stores anyt
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, MutableMapping
 from hmac import compare_digest
+from time import strftime
 from typing import Any, Final
 
+import click
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
@@ -20,6 +22,7 @@ from ringback.sign import secret, standard
 
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 SEEN_MAX: Final = 1_000
+BODY_SHOWN_MAX: Final = 120
 # Standard Webhooks, "Verifying webhook authenticity": five minutes of tolerance.
 TOLERANCE_S: Final = 300
 
@@ -82,6 +85,29 @@ class Receiver:
         self._seen[msg_id] = None
         if len(self._seen) > SEEN_MAX:
             del self._seen[next(iter(self._seen))]
+
+
+def shown(arrival: Arrival) -> str:
+    """One arrival, one line. Whatever it holds, it cannot command the terminal."""
+    verdict = (
+        click.style(f"not trusted: {arrival.complaint}", fg="red")
+        if arrival.complaint
+        else click.style("verified", fg="green")
+    )
+    again = click.style(" again", fg="yellow") if arrival.is_repeated else ""
+    parts = [
+        strftime("%H:%M:%S"),
+        f"{verdict}{again}",
+        printable(arrival.msg_id),
+        str(arrival.status),
+    ]
+    return "  ".join([*parts, printable(arrival.body.decode(errors="replace"))])
+
+
+def printable(text: str) -> str:
+    """On one line, without control characters, cut to a bearable length."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)
+    return shown if len(shown) <= BODY_SHOWN_MAX else f"{shown[:BODY_SHOWN_MAX]}…"
 
 
 def why_not(
