@@ -150,7 +150,7 @@ class Dispatcher:
 
     def _pump(self, lane: Lane) -> None:
         """Start jobs of a lane until something stops it."""
-        while lane.queue:
+        while lane.queue and not self._is_stopped:
             if self.in_flight >= self._settings.inflight_max or self._is_paused:
                 self._go_hungry(lane)
                 return
@@ -225,7 +225,7 @@ class Dispatcher:
         if lane.queue:
             self._go_hungry(lane)
         while self._hungry and self.in_flight < self._settings.inflight_max:
-            if self._is_paused:
+            if self._is_paused or self._is_stopped:
                 return
             next_lane = self._hungry.popleft()
             next_lane.is_hungry = False
@@ -315,6 +315,7 @@ class Dispatcher:
 
     async def finish(self, timeout_s: float) -> None:
         """Wait for attempts in flight; after `timeout_s` cancel them (they are handed back)."""
+        self._is_stopped = True
         tasks = set(self._tasks)
         if tasks and timeout_s > 0:
             _, tasks = await asyncio.wait(tasks, timeout=timeout_s)

@@ -1,0 +1,281 @@
+"""The dispatcher: windows, rates, turns, memory, pauses; on a virtual clock."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from msgspec.structs import replace
+
+from ringback.config import Settings
+from ringback.engine.dispatch import RESERVED, Dispatcher
+from ringback.engine.lane import Batch, Job, Lane
+from ringback.engine.routes import Plan
+from ringback.model import Application, Delivery, Endpoint, Message, Secret, SignatureScheme
+from ringback.rules.retry import Rules
+from ringback.testing.simulation import SimulatedClock, simulate
+
+SETTINGS = Settings(
+    inflight_max=100,
+    inflight_per_endpoint_max=16,
+    inflight_per_endpoint_start=4,
+    lane_queue_max=50,
+    queue_max=200,
+    queue_bytes_max=10_000,
+    breaker_failures=5,
+    breaker_open_s=10.0,
+)
+APP = Application("app_1", "org_1", "shop", None, None, {}, 1, 0, 0)
+
+
+def plan(name: str, *, rate: int | None = None, app: Application = APP) -> Plan:
+    endpoint = Endpoint(
+        id=f"ep_{name}",
+        app_id=app.id,
+        uid=None,
+        url=f"http://{name}.example/",
+        description="",
+        is_disabled=False,
+        event_types=None,
+        channels=None,
+        throttle_rate=rate,
+        metadata={},
+        headers={},
+        secrets=(Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),),
+        signature_scheme=SignatureScheme.STANDARD,
+        retry=None,
+        failing_since_ms=None,
+        version=1,
+        created_at_ms=0,
+        updated_at_ms=0,
+    )
+    return Plan(app, endpoint, Rules((), 0.0, 0.0))
+
+
+def job(to: Plan, *, size: int = 2) -> Job:
+    message = Message("msg_1", "app_1", "a.b", None, None, b"x" * size, None, None, None, 0)
+    return Job(Delivery("app_1", "msg_1", to.endpoint.id), Batch(1, 1), message)
+
+
+class Stage:
+    """A dispatcher whose attempts last until the test ends them."""
+
+    def __init__(self, clock: SimulatedClock, settings: Settings = SETTINGS) -> None:
+        self.clock = clock
+        self.started: list[tuple[str, float]] = []
+        self.out: list[tuple[Lane, asyncio.Future[int]]] = []
+        self.given_back: list[Job] = []
+        self.asked = 0
+        self.dispatcher = Dispatcher(
+            settings,
+            clock,
+            send=self._send,
+            give_back=lambda _lane, jobs: self.given_back.extend(jobs),
+            wants_work=self._want,
+        )
+
+    def _want(self) -> None:
+        self.asked += 1
+
+    async def _send(self, lane: Lane, _job: Job) -> None:
+        end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.started.append((lane.plan.endpoint.id, self.clock.monotonic()))
+        self.out.append((lane, end))
+        status = await end
+        if 200 <= status < 300:
+            self.dispatcher.succeeded(lane)
+        else:
+            self.dispatcher.failed(lane, status, None)
+
+    def offer(self, to: Plan, count: int, *, size: int = 2) -> int:
+        """How many of `count` jobs found room."""
+        placed = 0
+        for _ in range(count):
+            if self.dispatcher.place(to, size, self.clock.now_ms()) == RESERVED:
+                self.dispatcher.dispatch(to, job(to, size=size))
+                placed += 1
+        return placed
+
+    async def end(self, count: int, status: int = 200) -> None:
+        """End the oldest attempts and let what follows happen."""
+        await asyncio.sleep(0)
+        for _ in range(count):
+            self.out.pop(0)[1].set_result(status)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
+def run(story: Callable[[Stage], Awaitable[None]], settings: Settings = SETTINGS) -> None:
+    async def on_stage(clock: SimulatedClock) -> None:
+        stage = Stage(clock, settings)
+        await story(stage)
+        await stage.dispatcher.finish(0)
+
+    simulate(1, on_stage)
+
+
+def test_a_window_bounds_what_is_in_flight_and_grows_with_success() -> None:
+    async def story(stage: Stage) -> None:
+        to = plan("a")
+        assert stage.offer(to, 30) == 30
+        await asyncio.sleep(0)
+        assert len(stage.out) == 4
+        await stage.end(4)
+        assert len(stage.out) == 8
+        await stage.end(8)
+        assert len(stage.out) == 16
+
+    run(story)
+
+
+def test_trouble_halves_the_window() -> None:
+    async def story(stage: Stage) -> None:
+        stage.offer(plan("a"), 30)
+        await stage.end(4)
+        await stage.end(1, status=503)
+        assert stage.dispatcher.lane(plan("a")).window.limit == 4
+
+    run(story)
+
+
+def test_memory_is_bounded_by_lane_total_and_bytes() -> None:
+    async def story(stage: Stage) -> None:
+        assert stage.offer(plan("a"), 100) == SETTINGS.lane_queue_max + 4
+        total = sum(stage.offer(plan(f"b{index}"), 50) for index in range(10))
+        assert total + 54 <= SETTINGS.queue_max + 11 * 4
+        assert stage.dispatcher.held == SETTINGS.queue_max
+
+    async def big(stage: Stage) -> None:
+        assert stage.offer(plan("a"), 5, size=3_000) == 3
+        await stage.end(1)
+        assert stage.offer(plan("a"), 5, size=3_000) == 1
+
+    run(story)
+    run(big)
+
+
+def test_a_full_process_serves_lanes_in_turn() -> None:
+    async def story(stage: Stage) -> None:
+        greedy, modest = plan("greedy"), plan("modest")
+        stage.offer(greedy, 10)
+        stage.offer(modest, 3)
+        await stage.end(1)
+        for _ in range(6):
+            await stage.end(1)
+        names = [name for name, _ in stage.started]
+        assert names[:2] == ["ep_greedy", "ep_greedy"]
+        assert names[2:8].count("ep_modest") == 3
+
+    run(story, replace(SETTINGS, inflight_max=2))
+
+
+def test_an_endpoint_rate_and_an_application_rate_are_kept() -> None:
+    async def endpoint_rate(stage: Stage) -> None:
+        to = plan("a", rate=2)
+        assert stage.offer(to, 10) == 5  # one at once, two seconds' worth in memory
+        for _ in range(4):
+            await stage.end(1)
+            await stage.clock.sleep(0.5)
+        assert [at for _, at in stage.started] == [0.0, 0.5, 1.0, 1.5, 2.0]
+
+    async def app_rate(stage: Stage) -> None:
+        app = replace(APP, throttle_rate=1)
+        stage.offer(plan("a", app=app), 1)
+        stage.offer(plan("b", app=app), 1)
+        await stage.end(1)
+        await stage.clock.sleep(1.0)
+        assert [at for _, at in stage.started] == [0.0, 1.0]
+
+    run(endpoint_rate)
+    run(app_rate)
+
+
+def test_a_broken_lane_gives_its_queue_back_and_probes_with_one() -> None:
+    async def story(stage: Stage) -> None:
+        to = plan("a")
+        stage.offer(to, 20)
+        for _ in range(5):
+            await stage.end(1, status=0)
+        lane = stage.dispatcher.lane(to)
+        assert not lane.breaker.is_closed
+        assert stage.given_back
+        assert not lane.queue
+        due_at_ms = stage.dispatcher.place(to, 2, stage.clock.now_ms())
+        assert due_at_ms >= stage.clock.now_ms() + 9_000
+        room, closed_s = stage.dispatcher.room(to.endpoint.id)
+        assert room == 0
+        assert closed_s > 9
+        await stage.end(len(stage.out), status=0)
+        await stage.clock.sleep(10.1)
+        started = len(stage.started)
+        assert stage.offer(to, 5) == 2  # the probe, and one that waits behind it
+        await asyncio.sleep(0)
+        assert len(stage.started) == started + 1
+        await stage.end(1)
+        assert lane.breaker.is_closed
+        assert stage.offer(to, 5) == 5
+
+    run(story)
+
+
+def test_a_receiver_that_asks_for_quiet_gets_it() -> None:
+    async def story(stage: Stage) -> None:
+        to = plan("a")
+        stage.offer(to, 6)
+        await asyncio.sleep(0)
+        stage.dispatcher.failed(stage.out[0][0], 429, 30.0)
+        assert len(stage.given_back) == 2
+        room, closed_s = stage.dispatcher.room(to.endpoint.id)
+        assert (room, closed_s) == (0, 30.0)
+
+    run(story)
+
+
+def test_pause_starts_nothing_and_resume_goes_on() -> None:
+    async def story(stage: Stage) -> None:
+        stage.dispatcher.pause()
+        stage.offer(plan("a"), 3)
+        await asyncio.sleep(0)
+        assert not stage.started
+        stage.dispatcher.resume()
+        await asyncio.sleep(0)
+        assert len(stage.started) == 3
+
+    run(story)
+
+
+def test_stop_hands_back_and_takes_nothing() -> None:
+    async def story(stage: Stage) -> None:
+        to = plan("a")
+        stage.offer(to, 10)
+        await asyncio.sleep(0)
+        stage.dispatcher.stop()
+        assert len(stage.given_back) == 6
+        assert stage.offer(to, 1) == 0
+        await stage.end(4)
+        await stage.dispatcher.finish(1.0)
+        assert stage.dispatcher.in_flight == 0
+        assert stage.dispatcher.bytes == 0
+
+    run(story)
+
+
+def test_a_lane_asks_for_waiting_work_when_it_runs_low() -> None:
+    async def story(stage: Stage) -> None:
+        to = plan("a")
+        stage.offer(to, 12)
+        room, closed_s = stage.dispatcher.room(to.endpoint.id)
+        assert (room, closed_s) == (0, 0.0)
+        await stage.end(2)
+        await stage.end(4)
+        assert stage.asked == 1
+
+    run(story)
+
+
+def test_lanes_are_forgotten_when_there_are_too_many() -> None:
+    async def story(stage: Stage) -> None:
+        for index in range(50):
+            stage.offer(plan(f"e{index}"), 1)
+            await stage.end(1)
+        assert len(stage.dispatcher._lanes) <= 10
+
+    run(story, replace(SETTINGS, lanes_max=10))
