@@ -23,7 +23,7 @@ import uvloop
 from msgspec import Struct
 
 from ringback import __version__
-from ringback.api.app import create_app
+from ringback.api.app import Api, create_app
 from ringback.clock import Clock
 from ringback.config import Settings
 from ringback.database import open_database, sqlite_path
@@ -102,23 +102,27 @@ async def running(
         wire = Client(settings, clock, Policy(allow=settings.egress_networks()))
         cleanup.push_async_callback(wire.close)
         engine = Engine(store, wire, settings, clock)
+        app = create_app(store, engine, settings, clock, log=log, portal_url=f"{url}/docs")
+        within_s = settings.drain_timeout_s
+        cleanup.push_async_callback(
+            _stop, app, front, engine, within_s=within_s, clock=clock, log=log
+        )
         await engine.start()
-        cleanup.push_async_callback(_stop, front, engine, settings=settings, clock=clock, log=log)
-        await front.open(create_app(store, engine, settings, clock, log=log))
+        await front.open(app)
         log.info("ready", url=url, database=settings.database, version=__version__)
         yield Service(url=url, settings=settings, store=store, engine=engine)
 
 
 async def _stop(
-    front: Front, engine: Engine, *, settings: Settings, clock: Clock, log: Log
+    app: Api, front: Front, engine: Engine, *, within_s: float, clock: Clock, log: Log
 ) -> None:
     """Requests first, because accepting needs the engine; then the engine, with the time left."""
     began_s = clock.monotonic()
-    cut_off = await front.close(settings.drain_timeout_s / 2)
+    app.drain()
+    cut_off = await front.close(within_s / 2)
     if cut_off:
-        log.warning("requests cut off", count=cut_off)
-    left_s = settings.drain_timeout_s - (clock.monotonic() - began_s)
-    await engine.drain(max(0.0, left_s))
+        log.warning("requests_cut_off", count=cut_off)
+    await engine.drain(max(0.0, within_s - (clock.monotonic() - began_s)))
     log.info("stopped", took_s=round(clock.monotonic() - began_s, 3))
 
 
@@ -147,7 +151,7 @@ async def _until(stop: asyncio.Event, engine: Engine) -> None:
 
 def _on_signal(number: signal.Signals, stop: asyncio.Event, log: Log) -> None:
     if stop.is_set():
-        log.warning("stopping at once", signal=number.name)
+        log.warning("stopping_at_once", signal=number.name)
         os._exit(INTERRUPTED)
     log.info("stopping", signal=number.name)
     stop.set()
