@@ -1,0 +1,88 @@
+"""The transactions that bring waiting deliveries, and those of dead nodes, back into flight."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from ringback.model import Delivery, Trigger
+from ringback.store.port import Claimed, Lease, Take, Waiting
+from ringback.store.sqlite import waiting
+from ringback.store.sqlite.accept import fenced, write_batch
+from ringback.store.sqlite.record import check_lease
+from ringback.store.sqlite.rows import deliveries_of
+from ringback.store.sqlite.sql import as_json, query
+
+_decode_versions: Final = msgspec.json.Decoder(dict[str, int]).decode
+_decode_picked: Final = msgspec.json.Decoder(list[tuple[int, str, str, str, int, Trigger]]).decode
+
+
+def claim(
+    connection: sqlite3.Connection,
+    lease: Lease,
+    batch_id: int,
+    takes: Sequence[Take],
+    *,
+    now_ms: int,
+) -> list[Claimed]:
+    """See `port.Path.claim`. Raises before its first write or not at all."""
+    [(is_lease_good, versions, picked)] = connection.execute(
+        query("pick_waiting"),
+        {
+            "epoch": lease.epoch,
+            "node_id": lease.node_id,
+            "now_ms": now_ms,
+            "takes": as_json([(take.endpoint_id, take.count) for take in takes]),
+        },
+    ).fetchall()
+    if not is_lease_good:
+        raise fenced()
+    version_of = _decode_versions(versions)
+    ids: list[int] = []
+    claimed: list[Claimed] = []
+    for waiting_id, app_id, msg_id, endpoint_id, attempts_made, trigger in _decode_picked(picked):
+        delivery = Delivery(app_id, msg_id, endpoint_id, attempts_made, trigger)
+        ids.append(waiting_id)
+        claimed.append(Claimed(delivery, version_of[endpoint_id]))
+    if ids:
+        connection.execute(query("delete_waiting"), (as_json(ids),))
+    waiting.correct_lanes(connection, {take.endpoint_id for take in takes})
+    write_batch(connection, lease, batch_id, [one.delivery for one in claimed])
+    return claimed
+
+
+def postpone(connection: sqlite3.Connection, due_at_ms: Mapping[str, int]) -> None:
+    """See `port.Path.postpone`."""
+    connection.execute(query("postpone_lanes"), (as_json(list(due_at_ms.items())),))
+
+
+def adopt(connection: sqlite3.Connection, lease: Lease, *, now_ms: int, limit: int) -> int:
+    """See `port.Path.adopt`. Whoever is adopted from is fenced before anything else."""
+    check_lease(connection, lease)
+    connection.execute(query("fence_nodes"), (now_ms, lease.epoch))
+    orphans = [
+        (batch_id, deliveries_of(text))
+        for batch_id, text in connection.execute(query("list_orphans"), (limit,))
+    ]
+    if orphans:
+        attempted = _attempted(connection, orphans)
+        missing = [
+            Waiting(delivery, now_ms)
+            for batch_id, deliveries in orphans
+            for delivery in deliveries
+            if (batch_id, delivery.msg_id, delivery.endpoint_id) not in attempted
+        ]
+        if missing:
+            waiting.put(connection, missing)
+        finished = as_json([batch_id for batch_id, _ in orphans])
+        connection.execute(query("delete_batches"), (finished,))
+    connection.execute(query("delete_nodes"))
+    return len(orphans)
+
+
+def _attempted(
+    connection: sqlite3.Connection, orphans: Sequence[tuple[int, Sequence[Delivery]]]
+) -> set[tuple[int, str, str]]:
+    msg_ids = {delivery.msg_id for _, deliveries in orphans for delivery in deliveries}
+    return set(connection.execute(query("find_attempts_of_batches"), (as_json(msg_ids),)))

@@ -1,0 +1,2 @@
+-- How far a walk has come.
+SELECT value FROM progress WHERE name = ?

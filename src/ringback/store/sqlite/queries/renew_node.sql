@@ -1,0 +1,2 @@
+-- Prolong a lease that stands.
+UPDATE node SET until_ms = ? WHERE epoch = ? AND id = ? AND is_gone = 0

@@ -1,0 +1,82 @@
+"""The transaction that records what became of deliveries in flight.
+
+What follows an attempt is left out of its batch by the attempt itself, which names the batch. A
+delivery that goes back to waiting without an attempt is taken out of the batch row: the waiting row
+may have been claimed and be gone by the time somebody adopts the batch.
+"""
+
+import sqlite3
+
+from ringback.clock import first_id_at
+from ringback.store.port import Disable, Lease, Record, Waiting
+from ringback.store.sqlite import waiting
+from ringback.store.sqlite.accept import fenced
+from ringback.store.sqlite.rows import attempt_row, batch_text, deliveries_of
+from ringback.store.sqlite.sql import as_json, insert, query
+
+
+def record(connection: sqlite3.Connection, lease: Lease, what: Record) -> None:
+    """See `port.Path.record`. Raises before its first write or not at all."""
+    check_lease(connection, lease)
+    insert(connection, "insert_attempts", [attempt_row(attempt) for attempt in what.attempts])
+    if what.waiting:
+        _shorten_batches(connection, what)
+        waiting.put(connection, what.waiting)
+    if what.finished_batches:
+        connection.execute(query("delete_batches"), (as_json(what.finished_batches),))
+    if what.health:
+        changes = [(health.endpoint_id, health.failing_since_ms) for health in what.health]
+        connection.execute(query("update_health"), (as_json(changes),))
+    for disable in what.disable:
+        _disable(connection, disable)
+
+
+def check_lease(connection: sqlite3.Connection, lease: Lease) -> None:
+    [(is_good,)] = connection.execute(query("read_lease"), (lease.epoch, lease.node_id)).fetchall()
+    if not is_good:
+        raise fenced()
+
+
+def _shorten_batches(connection: sqlite3.Connection, what: Record) -> None:
+    """Take returned deliveries out of batches that go on."""
+    returned = _returned(what)
+    if not returned:
+        return
+    batch_ids = as_json({batch_id for batch_id, _, _ in returned})
+    for batch_id, text in connection.execute(query("read_batches"), (batch_ids,)).fetchall():
+        deliveries = deliveries_of(text)
+        rest = [d for d in deliveries if (batch_id, d.msg_id, d.endpoint_id) not in returned]
+        if len(rest) < len(deliveries):
+            connection.execute(query("update_batch"), (batch_text(rest), batch_id))
+
+
+def _returned(what: Record) -> set[tuple[int, str, str]]:
+    """Which deliveries, by batch, wait again without an attempt of that batch in this record."""
+    finished = {0, *what.finished_batches}
+    attempted = {(one.batch_id, one.msg_id, one.endpoint_id) for one in what.attempts}
+    return {
+        key
+        for one in what.waiting
+        if one.batch_id not in finished and (key := _key(one)) not in attempted
+    }
+
+
+def _key(one: Waiting) -> tuple[int, str, str]:
+    return one.batch_id, one.delivery.msg_id, one.delivery.endpoint_id
+
+
+def _disable(connection: sqlite3.Connection, disable: Disable) -> None:
+    since_ms = disable.failing_since_ms
+    row = connection.execute(
+        query("disable_endpoint"),
+        {
+            "endpoint_id": disable.endpoint_id,
+            "version": disable.version,
+            "at_ms": disable.at_ms,
+            # Without an instant no attempt counts: "~" sorts after every id.
+            "since_id": "~" if since_ms is None else first_id_at("atmpt", since_ms),
+        },
+    ).fetchone()
+    if row is not None:
+        connection.execute(query("raise_version"), row)
+        waiting.park(connection, row[0], disable.endpoint_id)
