@@ -26,7 +26,6 @@ BODY: Final = b'{"type":"ringback.doctor","detail":"a test delivery, nothing hap
 CLOCK_OFF_WARN_S: Final = 30
 CLOCK_OFF_FAIL_S: Final = 300
 ADVICE: Final = {
-    Reason.BLOCKED: "if it is yours, allow its subnet in egress_allow",
     Reason.REFUSED: "check the port, and that the receiver runs",
     Reason.CONNECT_TIMEOUT: "a firewall on the way, or raise connect_timeout_s",
     Reason.TLS: "the receiver's certificate must be valid for this name",
