@@ -236,6 +236,7 @@ class Acceptor:
 
     def _hand_over(self, batch: Batch, entries: list[_Entry], results: list[AcceptResult]) -> None:
         """Answer first, then send: whoever waits for the 202 comes before the receivers."""
+        now_ms = self._clock.now_ms()
         due_at_ms = None
         jobs: list[tuple[Plan, Job]] = []
         for entry, result in zip(entries, results, strict=True):
@@ -244,7 +245,8 @@ class Acceptor:
                 for plan, delivery in zip(entry.plans, entry.new.now, strict=True):
                     jobs.append((plan, Job(delivery, batch, message)))
                 for waiting in entry.new.waiting:
-                    due_at_ms = min(due_at_ms or waiting.due_at_ms, waiting.due_at_ms)
+                    if waiting.due_at_ms > now_ms:  # what is due already is asked for by its lane
+                        due_at_ms = min(due_at_ms or waiting.due_at_ms, waiting.due_at_ms)
             else:
                 self._release(entry)
             if not entry.done.done():

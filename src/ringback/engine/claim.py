@@ -50,10 +50,12 @@ class Claimer:
         self._clock = clock
         self._next_due_ms: int | None = 0
         self._wake = asyncio.Event()
+        self._is_wanted = False
         self._is_stopped = False
 
     def wake(self) -> None:
         """Look for work now."""
+        self._is_wanted = True
         self._wake.set()
 
     def note_due(self, due_at_ms: int) -> None:
@@ -76,7 +78,8 @@ class Claimer:
 
     async def _rest(self) -> None:
         """Until something is due, a lane has room, or the regular look."""
-        while not self._wake.is_set():
+        while not self._is_wanted:
+            self._wake.clear()
             rest_s = self._settings.tend_every_s
             if self._next_due_ms is not None:
                 due_s = (self._next_due_ms - self._clock.now_ms()) / 1000
@@ -88,10 +91,9 @@ class Claimer:
                     await self._wake.wait()
             except TimeoutError:
                 break
-            self._wake.clear()
 
     async def _pass(self) -> None:
-        self._wake.clear()
+        self._is_wanted = False
         after: DueLane | None = None
         is_blocked = False
         for _ in range(PAGES_PER_PASS):
@@ -127,7 +129,7 @@ class Claimer:
         if takes:
             await self._claim(takes, now_ms)
         if sum(shares) < sum(rooms):
-            self._wake.set()
+            self.wake()
         return len(takes) + len(closed) < len(lanes)
 
     async def _claim(self, takes: list[Take], now_ms: int) -> None:
@@ -140,7 +142,7 @@ class Claimer:
         for one in claimed:
             counts[one.delivery.endpoint_id] = counts.get(one.delivery.endpoint_id, 0) + 1
         if any(counts.get(take.endpoint_id) == take.count for take in takes):
-            self._wake.set()
+            self.wake()
 
     async def _dispatch(self, claimed: Sequence[Claimed], batch: Batch) -> None:
         """Give claimed deliveries to their lanes. Whatever fails, they go back, never away."""

@@ -46,6 +46,7 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopped = False
         self._is_paused = False
+        self._was_full = False
         self.held = 0
         self.in_flight = 0
         self.bytes = 0
@@ -61,17 +62,23 @@ class Dispatcher:
         closed_s = lane.closed_until_s() - self._clock.monotonic()
         if closed_s > 0:
             return now_ms + int(closed_s * 1000) + 1
-        if (
-            self._is_stopped
-            or self.held >= self._settings.queue_max
-            or self.bytes + size > self._settings.queue_bytes_max
-            or lane.held >= lane.held_max(self._settings.lane_queue_max)
-        ):
+        if lane.held >= lane.held_max(self._settings.lane_queue_max) or self._is_full(size):
+            lane.wants_claim = True
             return now_ms
         lane.held += 1
         self.held += 1
         self.bytes += size
         return RESERVED
+
+    def _is_full(self, size: int) -> bool:
+        """Whether memory has no room; when half of it is free again, waiting work is asked for."""
+        is_full = (
+            self._is_stopped
+            or self.held >= self._settings.queue_max
+            or self.bytes + size > self._settings.queue_bytes_max
+        )
+        self._was_full |= is_full
+        return is_full
 
     @property
     def is_out_of_bytes(self) -> bool:
@@ -246,6 +253,13 @@ class Dispatcher:
     def _ask_for_work(self, lane: Lane) -> None:
         if lane.wants_claim and lane.held + lane.in_flight <= lane.in_flight_max():
             lane.wants_claim = False
+            self._wants_work()
+        elif (
+            self._was_full
+            and self.held <= self._settings.queue_max // 2
+            and self.bytes <= self._settings.queue_bytes_max // 2
+        ):
+            self._was_full = False
             self._wants_work()
 
     # ---- what results do to a lane --------------------------------------------------------------

@@ -90,7 +90,7 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
 
 
 class Arrival(Struct, frozen=True):
-    """A request that a simulated receiver saw, and what it answered (0: no answer)."""
+    """A request that a simulated receiver saw, and the answer that was heard (0: none)."""
 
     msg_id: str
     url: str
@@ -125,7 +125,8 @@ class SimulatedWire:
         found = _ID.search(request.headers)
         msg_id = found.group(1).decode() if found else ""
         answer = self.receivers[url](msg_id, self._clock.now_ms())
-        self.arrivals.append(Arrival(msg_id, url, self._clock.now_ms(), answer.status))
+        heard = answer.status if answer.delay_s <= self._timeout_s else 0
+        self.arrivals.append(Arrival(msg_id, url, self._clock.now_ms(), heard))
         self.in_flight[url] = out = self.in_flight.get(url, 0) + 1
         self.in_flight_most[url] = max(out, self.in_flight_most.get(url, 0))
         try:
