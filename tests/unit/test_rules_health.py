@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -35,6 +35,9 @@ def opened(rules: BreakerRules = RULES, *, now_s: float = 0.0) -> Breaker:
 
 
 @given(st.integers(0, 999))
+@example(429)
+@example(499)
+@example(500)
 def test_trouble_is_silence_too_many_requests_or_a_server_error(status: int) -> None:
     assert is_trouble(status) == (status in {0, 429, *range(500, 1_000)})
 

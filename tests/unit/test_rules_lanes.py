@@ -80,7 +80,23 @@ def test_after_the_first_trouble_it_grows_by_one_a_windowful(limit: int) -> None
     for _ in range(half - 1):
         window = succeeded(window, window.limit, LIMIT_MAX)
         assert window.limit == half
-    assert succeeded(window, window.limit, LIMIT_MAX).limit == half + 1
+    grown = succeeded(window, window.limit, LIMIT_MAX)
+    assert grown == Window(half + 1, is_slow_start=False)
+
+
+def test_it_halves_again_as_soon_as_a_windowful_is_over() -> None:
+    window, limits = Window(16), []
+    for _ in range(16):
+        window = troubled(window)
+        limits.append(window.limit)
+    assert limits == [8] * 8 + [4] * 4 + [2] * 2 + [1] * 2
+
+
+def test_successes_at_the_limit_count_towards_the_windowful() -> None:
+    window = troubled(Window(16))
+    for _ in range(7):
+        window = succeeded(window, window.limit, LIMIT_MAX)
+    assert troubled(window) == Window(4, is_slow_start=False)
 
 
 @given(windows())
