@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 
+import structlog
 import uvloop
 from msgspec import Struct
 
@@ -38,6 +39,7 @@ from ringback.wire.client import Client
 # A second signal means "now": nothing accepted is lost by it, see `docs/operations.md`.
 INTERRUPTED: Final = 130
 LOOK_EVERY_S: Final = 2.0
+OPEN_FILES_MAX: Final = 65_536
 
 
 class EngineStopped(RingbackError):
@@ -89,10 +91,13 @@ def check(settings: Settings) -> None:
 async def running(
     settings: Settings, *, clock: Clock | None = None, log: Log | None = None
 ) -> AsyncIterator[Service]:
-    """A service in this event loop, stopped in order at the end. Raises as `serve` does."""
+    """A service in this event loop, stopped in order at the end. Raises as `serve` does.
+
+    Sets up no logging: that belongs to whoever owns the process.
+    """
     check(settings)
     clock = clock or Clock()
-    log = log or configure(settings.log_level, settings.log_format)
+    log = log or structlog.get_logger()
     async with AsyncExitStack() as cleanup:
         front = Front(clock)
         cleanup.push_async_callback(front.close, 0.0)
@@ -160,8 +165,11 @@ def _on_signal(number: signal.Signals, stop: asyncio.Event, log: Log) -> None:
 def _allow_many_files() -> None:
     """As many open sockets as the system lets us have without asking anybody."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    wanted = OPEN_FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_MAX)
+    if soft < wanted:
+        # Some systems name a hard limit that they do not grant; the soft one works as well.
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _settle_garbage() -> None:

@@ -10,7 +10,11 @@ import pytest
 from ringback import __version__
 from ringback.cli.exits import Exit, Failure, code_of
 from ringback.cli.group import COMMANDS, ringback, run
-from ringback.errors import ConfigError, NotFound, StoreOwned
+from ringback.cli.serve import run as run_server
+from ringback.config import Settings
+from ringback.errors import ConfigError, NotFound, RingbackError, StoreOwned
+from ringback.front import CannotListen
+from ringback.serve import EngineStopped
 
 HEAVY = {"uvicorn", "starlette", "uvloop", "structlog", "jwt", "cryptography", "asyncio", "sqlite3"}
 
@@ -96,8 +100,22 @@ def test_what_fails_on_purpose_is_one_line_and_a_code(
     assert capsys.readouterr() == ("", line)
 
 
-def test_every_error_of_ours_has_a_code() -> None:
+def test_what_only_a_server_fails_at_has_codes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[Exception] = [CannotListen("taken"), EngineStopped("dead")]
+
+    def fail(*_: object, **__: object) -> None:
+        raise raised.pop()
+
+    monkeypatch.setattr("ringback.cli.serve.serve", fail)
+    for code in (Exit.FAILED, Exit.NETWORK):
+        with pytest.raises(Failure) as caught:
+            run_server(Settings())
+        assert caught.value.code is code
+
+
+def test_no_error_of_ours_is_without_a_code() -> None:
     assert code_of(ConfigError("x")) is Exit.USAGE
+    assert code_of(RingbackError("x")) is Exit.USAGE
 
 
 def test_without_click_the_line_says_what_to_install() -> None:

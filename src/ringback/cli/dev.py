@@ -18,12 +18,12 @@ from ringback.api.auth import mint_org_token
 from ringback.cli.call import Server, call, expect
 from ringback.cli.dev_home import DEFAULT_ORG, FILE, keep_secret
 from ringback.cli.dev_receiver import Receiver, shown
-from ringback.cli.exits import Exit, Failure
 from ringback.cli.options import Chosen, with_settings
+from ringback.cli.serve import run
 from ringback.clock import Clock
 from ringback.config import Settings
 from ringback.front import CannotListen, Front
-from ringback.serve import Service, serve
+from ringback.serve import Service
 
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 APP: Final = "dev"
@@ -58,11 +58,7 @@ def command(*, chosen: Chosen) -> None:
     Keeps its database and the key of its tokens in the working directory, so the next run goes on
     where this one ended. Deliveries may reach this machine, which `ringback serve` denies.
     """
-    settings = _settings(chosen)
-    try:
-        serve(settings, beside=_receiver)
-    except CannotListen as error:
-        raise Failure(Exit.NETWORK, str(error)) from None
+    run(_settings(chosen), beside=_receiver)
 
 
 def _settings(chosen: Chosen) -> Settings:

@@ -4,6 +4,9 @@ import click
 
 from ringback.cli.exits import Exit, Failure
 from ringback.cli.options import Chosen, with_settings
+from ringback.config import Settings
+from ringback.front import CannotListen
+from ringback.serve import Beside, EngineStopped, nothing, serve
 
 
 @click.command()
@@ -13,11 +16,14 @@ def command(*, chosen: Chosen) -> None:
 
     Logs go to stderr. The service is ready when GET /api/v1/health/ping answers 204.
     """
-    settings = chosen.load()
-    from ringback.front import CannotListen
-    from ringback.serve import serve
+    run(chosen.load())
 
+
+def run(settings: Settings, *, beside: Beside = nothing) -> None:
+    """`serve`, with exit codes for what only a server can fail at."""
     try:
-        serve(settings)
+        serve(settings, beside=beside)
     except CannotListen as error:
         raise Failure(Exit.NETWORK, str(error)) from None
+    except EngineStopped as error:
+        raise Failure(Exit.FAILED, str(error)) from None

@@ -1,0 +1,99 @@
+"""The composition root as a library, and what it refuses to start with."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+from structlog.testing import capture_logs
+
+from ringback import serve
+from ringback.cli.call import Server, call
+from ringback.config import Settings
+from ringback.engine.engine import EngineHealth
+from ringback.errors import ConfigError, StoreOwned
+from ringback.front import CannotListen
+from ringback.serve import EngineStopped, Service, check, running
+
+KEY = "a key for tests, long enough for HS256 to be happy"
+
+
+def settings(directory: Path, **changes: Any) -> Settings:
+    values = {
+        "database": f"sqlite:///{directory / 'ringback.db'}",
+        "listen": "127.0.0.1:0",
+        "jwt_secret": KEY,
+    }
+    return Settings(**(values | changes))
+
+
+def run(story: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(story)
+
+
+async def status_of(service: Service, path: str) -> int:
+    return (await asyncio.to_thread(call, Server(service.url), "GET", path)).status
+
+
+def test_a_service_runs_in_any_event_loop_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def story() -> None:
+        for _ in range(2):
+            async with running(settings(tmp_path)) as service:
+                assert await status_of(service, "/health") == 200
+                assert (await service.engine.health()).is_alive
+            assert len(asyncio.all_tasks()) == 1
+
+    run(story())
+
+
+def test_a_service_that_cannot_start_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(settings(tmp_path)) as first:
+            port = first.url.rpartition(":")[2]
+            with pytest.raises(CannotListen):
+                await started(settings(tmp_path, listen=f"127.0.0.1:{port}"))
+            with pytest.raises(StoreOwned):
+                await started(settings(tmp_path))
+            with pytest.raises(ConfigError):
+                await started(settings(tmp_path, jwt_secret=""))
+            assert await status_of(first, "/health") == 200
+
+    run(story())
+
+
+async def started(chosen: Settings) -> None:
+    async with running(chosen):
+        raise AssertionError("it must not start")
+
+
+def test_without_a_key_it_says_how_to_get_one() -> None:
+    with pytest.raises(ConfigError, match="ringback dev") as caught:
+        check(Settings())
+    assert "openssl rand" in str(caught.value)
+
+
+class DeadEngine:
+    """An engine that has come to its end by itself."""
+
+    async def health(self) -> EngineHealth:
+        return EngineHealth(is_alive=False, is_store_writable=True, oldest_due_age_s=0.0)
+
+
+def test_a_process_whose_engine_is_dead_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "LOOK_EVERY_S", 0.0)
+    dead: Any = DeadEngine()
+    with pytest.raises(EngineStopped, match="start the service again"):
+        run(serve._until(asyncio.Event(), dead))
+
+
+def test_start_and_end_are_logged(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(settings(tmp_path)):
+            pass
+
+    with capture_logs() as lines:
+        run(story())
+    assert {"ready", "stopped"} <= {line["event"] for line in lines}
