@@ -54,7 +54,8 @@ def claim(
 
 def postpone(connection: sqlite3.Connection, due_at_ms: Mapping[str, int]) -> None:
     """See `port.Path.postpone`."""
-    connection.execute(query("postpone_lanes"), (as_json(list(due_at_ms.items())),))
+    rows = [(instant_ms, endpoint_id) for endpoint_id, instant_ms in due_at_ms.items()]
+    connection.executemany(query("postpone_lane"), rows)
 
 
 def adopt(connection: sqlite3.Connection, lease: Lease, *, now_ms: int, limit: int) -> int:

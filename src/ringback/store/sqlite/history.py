@@ -13,7 +13,7 @@ from ringback.store.sqlite.rows import attempt_of, message_of, one
 from ringback.store.sqlite.sql import as_json, directed, query
 
 EXPUNGED: Final = b"EXPUNGED"
-FEW_ATTEMPTS: Final = 20_000  # an endpoint with fewer is searched from its attempts
+FEW_ATTEMPTS: Final = 10_000  # an endpoint with fewer is searched from its attempts
 _MESSAGE_COLUMNS: Final = 10
 _ENDPOINT_COLUMNS: Final = 18
 
@@ -147,14 +147,16 @@ class SqliteHistory:
         values = (endpoint_id, first_id_at("atmpt", since_ms), first_id_at("atmpt", until_ms))
 
         def run(db: sqlite3.Connection) -> EndpointStats:
-            counts = dict(db.execute(query("read_endpoint_stats"), values).fetchall())
+            [(success, fail, canceled)] = db.execute(
+                query("read_endpoint_stats"), values
+            ).fetchall()
             [(waiting,)] = db.execute(query("count_waiting"), (endpoint_id,)).fetchall()
             return EndpointStats(
-                success=counts.get(AttemptStatus.SUCCESS, 0),
+                success=success,
                 pending=0,
                 sending=waiting,
-                fail=counts.get(AttemptStatus.FAIL, 0),
-                canceled=counts.get(AttemptStatus.CANCELED, 0),
+                fail=fail,
+                canceled=canceled,
             )
 
         return await self._database.read(run)

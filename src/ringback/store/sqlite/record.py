@@ -25,8 +25,8 @@ def record(connection: sqlite3.Connection, lease: Lease, what: Record) -> None:
     if what.finished_batches:
         connection.execute(query("delete_batches"), (as_json(what.finished_batches),))
     if what.health:
-        changes = [(health.endpoint_id, health.failing_since_ms) for health in what.health]
-        connection.execute(query("update_health"), (as_json(changes),))
+        changes = [(health.failing_since_ms, health.endpoint_id) for health in what.health]
+        connection.executemany(query("update_health"), changes)
     for disable in what.disable:
         _disable(connection, disable)
 

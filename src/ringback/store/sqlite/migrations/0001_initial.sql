@@ -120,7 +120,7 @@ CREATE TABLE waiting (
     attempts_made INTEGER NOT NULL,
     trigger       INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX waiting_by_due ON waiting (endpoint_id, due_at_ms, id);
+CREATE INDEX waiting_by_due ON waiting (endpoint_id, due_at_ms);
 CREATE INDEX waiting_by_message ON waiting (msg_id, endpoint_id);
 
 -- An endpoint that has waiting rows, or is disabled. `due_at_ms` is the earliest of its rows, or

@@ -1,4 +1,4 @@
 -- Forget lanes, of those given, that have no waiting rows and are not parked.
 DELETE FROM lane
-WHERE endpoint_id IN (SELECT value FROM json_each(?)) AND due_at_ms IS NOT NULL
+WHERE endpoint_id IN (SELECT value FROM json_each(?)) AND +due_at_ms IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.endpoint_id = lane.endpoint_id)

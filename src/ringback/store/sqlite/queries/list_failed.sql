@@ -1,4 +1,4 @@
--- Messages of which an attempt at an endpoint failed: for good (`:is_final`), or with a next one.
+-- Messages whose latest attempt at an endpoint failed: for good (`:is_final`), or with a next one.
 SELECT
     m.id, m.app_id, m.event_type, m.event_id, m.channels,
     CASE WHEN :with_payload THEN m.payload END, CASE WHEN :with_payload THEN m.raw_body END,
@@ -7,22 +7,17 @@ SELECT
     a.batch_id, a.number, a.trigger, a.status, a.status_code, a.url,
     a.response, a.response_headers, a.error, a.timings,
     a.started_at_ms, a.next_at_ms
-FROM (
-    SELECT DISTINCT msg_id FROM attempt INDEXED BY attempt_failed
-    WHERE endpoint_id = :endpoint_id AND status = 2 AND msg_id > :low AND msg_id < :high
-    ORDER BY msg_id /* direction */
-) AS tried
-CROSS JOIN message AS m ON m.app_id = :app_id AND m.id = tried.msg_id
-CROSS JOIN attempt AS a INDEXED BY attempt_by_message
-    ON a.msg_id = m.id AND a.endpoint_id = :endpoint_id
-    AND a.id = (
-        SELECT max(latest.id) FROM attempt AS latest
-        WHERE latest.msg_id = m.id AND latest.endpoint_id = :endpoint_id
-    )
-WHERE CASE
-      WHEN :is_final THEN a.status = 2 AND a.next_at_ms = 0 AND NOT EXISTS (
+FROM attempt AS a INDEXED BY attempt_failed
+CROSS JOIN message AS m ON m.app_id = :app_id AND m.id = a.msg_id
+WHERE a.endpoint_id = :endpoint_id AND a.status = 2 AND a.msg_id > :low AND a.msg_id < :high
+  AND a.id = (
+      SELECT max(latest.id) FROM attempt AS latest INDEXED BY attempt_by_message
+      WHERE latest.msg_id = a.msg_id AND latest.endpoint_id = :endpoint_id
+  )
+  AND CASE
+      WHEN :is_final THEN a.next_at_ms = 0 AND NOT EXISTS (
           SELECT 1 FROM attempt AS success INDEXED BY attempt_by_message
-          WHERE success.msg_id = m.id AND success.endpoint_id = :endpoint_id
+          WHERE success.msg_id = a.msg_id AND success.endpoint_id = :endpoint_id
             AND success.status = 0
       )
       ELSE a.next_at_ms <> 0
@@ -32,5 +27,5 @@ WHERE CASE
       :channel IS NULL
       OR (m.channels <> '' AND :channel IN (SELECT value FROM json_each(m.channels)))
   )
-ORDER BY tried.msg_id /* direction */
+ORDER BY a.msg_id /* direction */
 LIMIT :limit

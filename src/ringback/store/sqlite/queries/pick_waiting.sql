@@ -22,12 +22,20 @@ picked (id, rest) AS (
     WHERE take.count > 0
     UNION ALL
     SELECT
-        (
-            SELECT n.id FROM waiting AS n
-            WHERE n.endpoint_id = w.endpoint_id AND n.due_at_ms <= :now_ms
-              AND (n.due_at_ms, n.id) > (w.due_at_ms, w.id)
-            ORDER BY n.due_at_ms, n.id
-            LIMIT 1
+        coalesce(
+            (
+                SELECT n.id FROM waiting AS n
+                WHERE n.endpoint_id = w.endpoint_id AND n.due_at_ms = w.due_at_ms AND n.id > w.id
+                ORDER BY n.id
+                LIMIT 1
+            ),
+            (
+                SELECT n.id FROM waiting AS n
+                WHERE n.endpoint_id = w.endpoint_id
+                  AND n.due_at_ms > w.due_at_ms AND n.due_at_ms <= :now_ms
+                ORDER BY n.due_at_ms, n.id
+                LIMIT 1
+            )
         ),
         picked.rest - 1
     FROM picked

@@ -4,6 +4,7 @@ SELECT
     headers, secrets, signature_scheme, retry, failing_since_ms, version, created_at_ms,
     updated_at_ms
 FROM endpoint
-WHERE app_id = :app_id AND is_deleted = 0 AND (id = :ref OR uid = :ref)
-ORDER BY id = :ref DESC
-LIMIT 1
+WHERE id = coalesce(
+    (SELECT id FROM endpoint WHERE id = :ref AND app_id = :app_id AND is_deleted = 0),
+    (SELECT id FROM endpoint WHERE app_id = :app_id AND uid = :ref AND is_deleted = 0)
+)

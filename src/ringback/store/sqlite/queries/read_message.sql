@@ -3,7 +3,7 @@ SELECT
     m.id, m.app_id, m.event_type, m.event_id, m.channels, m.payload, m.raw_body, m.content_type,
     m.payload_expires_at_ms, m.created_at_ms
 FROM message AS m
-WHERE m.app_id = :app_id
-  AND (m.id = :ref OR (m.event_id = :ref AND m.event_id <> ''))
-ORDER BY m.id = :ref DESC
-LIMIT 1
+WHERE m.app_id = :app_id AND m.id = coalesce(
+    (SELECT id FROM message WHERE app_id = :app_id AND id = :ref),
+    (SELECT id FROM message WHERE app_id = :app_id AND event_id = :ref AND event_id <> '')
+)

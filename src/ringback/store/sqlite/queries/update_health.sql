@@ -1,4 +1,2 @@
--- Since when endpoints have been failing.
-UPDATE endpoint SET failing_since_ms = change.value ->> 1
-FROM json_each(?) AS change
-WHERE endpoint.id = change.value ->> 0
+-- Since when an endpoint has been failing.
+UPDATE endpoint SET failing_since_ms = ? WHERE id = ?

@@ -2,4 +2,4 @@
 UPDATE lane SET due_at_ms = (
     SELECT min(due_at_ms) FROM waiting WHERE waiting.endpoint_id = lane.endpoint_id
 )
-WHERE endpoint_id IN (SELECT value FROM json_each(?)) AND due_at_ms IS NOT NULL
+WHERE endpoint_id IN (SELECT value FROM json_each(?)) AND +due_at_ms IS NOT NULL
