@@ -114,7 +114,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 2_000
     connections_idle_per_origin_max: Annotated[
         Positive, knob("Kept-alive connections to one receiver.")
-    ] = 256
+    ] = 1_000
     connection_idle_s: Annotated[
         PositiveSeconds, knob("A kept-alive connection is closed after this long unused.")
     ] = 30.0

@@ -81,7 +81,7 @@ class Stage:
         self.out.append((lane, end))
         status = await end
         if 200 <= status < 300:
-            self.dispatcher.succeeded(lane)
+            self.dispatcher.succeeded(lane, 10.0)
         else:
             self.dispatcher.failed(lane, status, None)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from ringback.rules.lanes import Window, paced, share, succeeded, troubled
+from ringback.rules.lanes import Window, is_late, paced, share, succeeded, troubled
 
 # ---- the window ---------------------------------------------------------------------------------
 
@@ -236,3 +236,17 @@ def test_what_does_not_divide_goes_to_the_first(total: int, wants: list[int]) ->
 )
 def test_shares_in_figures(total: int, wants: list[int], expected: list[int]) -> None:
     assert share(total, wants) == expected
+
+
+def test_late_answers_slow_the_slow_start() -> None:
+    window = Window(8)
+    for _ in range(7):
+        window = succeeded(window, 8, LIMIT_MAX, is_late=True)
+        assert window.limit == 8
+    assert succeeded(window, 8, LIMIT_MAX, is_late=True) == Window(9)
+
+
+def test_late_is_measured_by_the_fastest_answer() -> None:
+    assert not is_late(204.0, 100.0)
+    assert is_late(206.0, 100.0)
+    assert not is_late(5.0, 0.5)

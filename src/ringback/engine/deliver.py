@@ -143,7 +143,7 @@ class Deliverer:
             )
         )
         if is_success:
-            self.dispatcher.succeeded(lane)
+            self.dispatcher.succeeded(lane, end.timings.total_ms)
         else:
             self.dispatcher.failed(lane, status, _pause_s(status, retry_after, now_ms))
 

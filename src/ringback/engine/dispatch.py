@@ -264,9 +264,13 @@ class Dispatcher:
 
     # ---- what results do to a lane --------------------------------------------------------------
 
-    def succeeded(self, lane: Lane) -> None:
+    def succeeded(self, lane: Lane, took_ms: float) -> None:
+        lane.fastest_ms = min(lane.fastest_ms, took_ms)
         lane.window = lanes.succeeded(
-            lane.window, lane.in_flight, self._settings.inflight_per_endpoint_max
+            lane.window,
+            lane.in_flight,
+            self._settings.inflight_per_endpoint_max,
+            is_late=lanes.is_late(took_ms, lane.fastest_ms),
         )
         if lane.breaker.failures:
             lane.breaker = health.CLOSED

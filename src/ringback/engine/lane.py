@@ -4,6 +4,7 @@ A lane holds the state; the rules that move it are pure and live in `rules.lanes
 `rules.health`. Only the dispatcher touches a lane.
 """
 
+import math
 from collections import deque
 
 from ringback.engine.routes import Plan
@@ -51,6 +52,7 @@ class Lane:
         "app",
         "breaker",
         "failing_since_ms",
+        "fastest_ms",
         "has_timer",
         "held",
         "in_flight",
@@ -68,6 +70,7 @@ class Lane:
         self.window = window
         self.app = app
         self.next_s = 0.0
+        self.fastest_ms = math.inf
         self.breaker: Breaker = CLOSED
         self.failing_since_ms = plan.endpoint.failing_since_ms
         self.queue: deque[Job] = deque()

@@ -2,7 +2,8 @@
 
 A window bounds attempts in flight and adapts like TCP's: it grows by one with every success while
 it is the limit (slow start), after the first trouble by one per windowful, and halves on trouble,
-at most once per windowful of results.
+at most once per windowful of results. Answers that come late, measured by the fastest one, say that
+more at once would only queue somewhere: then slow start goes no faster than one per windowful.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from typing import Final
 
 from msgspec import Struct
 
+LATE_FACTOR: Final = 2.0
+LATE_SLACK_MS: Final = 5.0  # what a busy machine adds to any answer
 BURST_SHARE: Final = 10  # a throttled lane may send a tenth of a second's worth at once
 
 
@@ -21,15 +24,20 @@ class Window(Struct, frozen=True):
     settled: int = 0
 
 
-def succeeded(window: Window, in_flight: int, limit_max: int) -> Window:
+def succeeded(window: Window, in_flight: int, limit_max: int, *, is_late: bool = False) -> Window:
     """After a success, `in_flight` attempts having been out. Unchanged unless it was the limit."""
     if in_flight < window.limit or window.limit >= limit_max:
         return window
-    if window.is_slow_start:
+    if window.is_slow_start and not is_late:
         return Window(window.limit + 1)
     if window.settled + 1 < window.limit:
-        return Window(window.limit, is_slow_start=False, settled=window.settled + 1)
-    return Window(window.limit + 1, is_slow_start=False)
+        return Window(window.limit, window.is_slow_start, window.settled + 1)
+    return Window(window.limit + 1, window.is_slow_start)
+
+
+def is_late(took_ms: float, fastest_ms: float) -> bool:
+    """Whether an answer took so much longer than the fastest that it must have queued."""
+    return took_ms > LATE_FACTOR * fastest_ms + LATE_SLACK_MS
 
 
 def troubled(window: Window) -> Window:
