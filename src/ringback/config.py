@@ -139,6 +139,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     # How it paces
     inflight_max: Annotated[Positive, knob("Attempts at the same time, all endpoints.")] = 4_000
+    inflight_start: Annotated[
+        Positive, knob("The same while this process is busy: more would only queue in it.")
+    ] = 256
     inflight_per_endpoint_max: Annotated[
         Positive, knob("Attempts at the same time to one endpoint.")
     ] = 256

@@ -15,6 +15,7 @@ from ringback.testing.simulation import SimulatedClock, simulate
 
 SETTINGS = Settings(
     inflight_max=100,
+    inflight_start=100,
     inflight_per_endpoint_max=16,
     inflight_per_endpoint_start=4,
     lane_queue_max=50,
@@ -164,7 +165,7 @@ def test_a_full_process_serves_lanes_in_turn() -> None:
         assert names[:2] == ["ep_greedy", "ep_greedy"]
         assert names[2:8].count("ep_modest") == 3
 
-    run(story, replace(SETTINGS, inflight_max=2))
+    run(story, replace(SETTINGS, inflight_max=2, inflight_start=2))
 
 
 def test_an_endpoint_rate_and_an_application_rate_are_kept() -> None:
@@ -279,3 +280,17 @@ def test_lanes_are_forgotten_when_there_are_too_many() -> None:
         assert len(stage.dispatcher._lanes) <= 10
 
     run(story, replace(SETTINGS, lanes_max=10))
+
+
+def test_an_idle_process_lets_more_out_when_receivers_are_slow() -> None:
+    async def story(stage: Stage) -> None:
+        for index in range(10):
+            stage.offer(plan(f"e{index}"), 4)
+        await asyncio.sleep(0)
+        assert len(stage.out) == 8
+        await stage.clock.sleep(1)
+        assert len(stage.out) == 40
+        await stage.end(40)
+        assert stage.dispatcher._limit == 8
+
+    run(story, replace(SETTINGS, inflight_start=8))

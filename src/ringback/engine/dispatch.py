@@ -2,7 +2,11 @@
 
 What it promises: a lane that is slow, closed or throttled holds only its own jobs; memory is
 bounded by `queue_max`, `lane_queue_max` and `queue_bytes_max`, and what does not fit waits in the
-database; when all of `inflight_max` is used, lanes with work take turns.
+database; when no more attempts may be out, lanes with work take turns.
+
+How many may be out adapts between `inflight_start` and `inflight_max`: when the limit is reached
+while this process is idle, receivers are what is slow, so more are let out at once; when it is
+reached because this process is busy, more would only wait in it, and cost memory and connections.
 """
 
 import asyncio
@@ -17,6 +21,8 @@ from ringback.rules import health, lanes
 from ringback.rules.health import BreakerRules
 from ringback.rules.lanes import Window
 
+PROBE_S = 0.002
+IDLE_LAG_S = 0.003  # a timer that is later than this says that the process is busy
 RESERVED = 0  # what `place` answers when there is room
 
 
@@ -47,6 +53,8 @@ class Dispatcher:
         self._is_stopped = False
         self._is_paused = False
         self._was_full = False
+        self._limit = min(settings.inflight_start, settings.inflight_max)
+        self._is_probing = False
         self.held = 0
         self.in_flight = 0
         self.bytes = 0
@@ -158,7 +166,7 @@ class Dispatcher:
     def _pump(self, lane: Lane) -> None:
         """Start jobs of a lane until something stops it."""
         while lane.queue and not self._is_stopped:
-            if self.in_flight >= self._settings.inflight_max or self._is_paused:
+            if self.in_flight >= self._limit or self._is_paused:
                 self._go_hungry(lane)
                 return
             if lane.in_flight >= lane.in_flight_max():
@@ -216,8 +224,12 @@ class Dispatcher:
             lane.in_flight -= 1
             self.in_flight -= 1
             self.bytes -= size
+            if self.in_flight < self._limit // 4 and self._limit > self._settings.inflight_start:
+                self._limit //= 2
             if self._hungry:
-                self._feed(lane)
+                if lane.queue:
+                    self._go_hungry(lane)
+                self._feed()
             else:
                 self._pump(lane)
             self._ask_for_work(lane)
@@ -226,12 +238,21 @@ class Dispatcher:
         if not lane.is_hungry:
             lane.is_hungry = True
             self._hungry.append(lane)
+            if not self._is_probing and self._limit < self._settings.inflight_max:
+                self._is_probing = True
+                now_s = self._clock.monotonic()
+                asyncio.get_running_loop().call_later(PROBE_S, self._probe, now_s + PROBE_S)
 
-    def _feed(self, lane: Lane) -> None:
-        """All of `inflight_max` was in use: the lane that waited longest takes the free place."""
-        if lane.queue:
-            self._go_hungry(lane)
-        while self._hungry and self.in_flight < self._settings.inflight_max:
+    def _probe(self, due_s: float) -> None:
+        """The limit was reached: let more out if this process has nothing better to do."""
+        self._is_probing = False
+        if self._hungry and self._clock.monotonic() - due_s < IDLE_LAG_S:
+            self._limit = min(2 * self._limit, self._settings.inflight_max)
+            self._feed()
+
+    def _feed(self) -> None:
+        """Every place was in use: the lane that waited longest takes the free one."""
+        while self._hungry and self.in_flight < self._limit:
             if self._is_paused or self._is_stopped:
                 return
             next_lane = self._hungry.popleft()
