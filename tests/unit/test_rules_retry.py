@@ -233,6 +233,10 @@ def test_what_is_no_retry_after_asks_for_nothing(text: str) -> None:
     assert retry_after_s(text, NOW_MS) is None
 
 
+def test_the_longest_text_that_is_read() -> None:
+    assert retry_after_s("7".zfill(RETRY_AFTER_CHARACTERS_MAX), NOW_MS) == 7
+
+
 @given(st.text() | st.text("0123456789.:-+TZ, GMTadefnorv", max_size=64))
 def test_any_text_is_read_as_a_wait_or_as_nothing(text: str) -> None:
     asked_s = retry_after_s(text, NOW_MS)
