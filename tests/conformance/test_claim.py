@@ -44,6 +44,14 @@ def test_a_claim_takes_the_oldest_of_each_lane_and_no_more(world: World) -> None
     assert world.run(world.store.path.next_due_at_ms()) is None
 
 
+def test_taking_from_one_lane_twice_takes_nothing_twice(world: World) -> None:
+    app = world.app()
+    endpoint = world.endpoint(app)
+    messages = [world.queued(app, endpoint) for _ in range(4)]
+    claimed = world.claim(Take(endpoint.id, 1), Take(endpoint.id, 2))
+    assert [one.msg_id for one in claimed] == [message.id for message in messages[:3]]
+
+
 def test_many_rows_of_one_instant_are_claimed_in_order(world: World) -> None:
     app = world.app()
     endpoint = world.endpoint(app)

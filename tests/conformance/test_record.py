@@ -84,6 +84,19 @@ def test_a_manual_resend_in_flight_is_told_from_the_first_attempt(world: World) 
     assert world.claim_all(endpoint) == [resend]
 
 
+def test_a_resend_does_not_stand_for_the_scheduled_delivery_of_its_batch(world: World) -> None:
+    app = world.app()
+    endpoint = world.endpoint(app)
+    message = world.queued(app, endpoint)
+    resend = delivery(message, endpoint, trigger=Trigger.MANUAL)
+    world.run(world.store.path.park([Waiting(resend, world.clock.at_ms)]))
+    assert len(world.claim_all(endpoint)) == 2
+    world.record(world.failure(message, endpoint, trigger=Trigger.MANUAL))
+    world.crash()
+    assert world.adopt() == 1
+    assert world.claim_all(endpoint) == [delivery(message, endpoint)]
+
+
 def test_health_is_kept_without_a_new_version(world: World) -> None:
     app = world.app()
     endpoint = world.endpoint(app)

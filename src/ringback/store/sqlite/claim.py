@@ -10,7 +10,7 @@ from ringback.model import Delivery, Trigger
 from ringback.store.port import Claimed, Lease, Take, Waiting
 from ringback.store.sqlite import waiting
 from ringback.store.sqlite.accept import fenced, write_batch
-from ringback.store.sqlite.record import check_lease
+from ringback.store.sqlite.record import Fulfilment, check_lease, fulfilment
 from ringback.store.sqlite.rows import deliveries_of
 from ringback.store.sqlite.sql import as_json, query
 
@@ -27,13 +27,16 @@ def claim(
     now_ms: int,
 ) -> list[Claimed]:
     """See `port.Path.claim`. Raises before its first write or not at all."""
+    counts: dict[str, int] = {}
+    for take in takes:
+        counts[take.endpoint_id] = counts.get(take.endpoint_id, 0) + take.count
     [(is_lease_good, versions, picked)] = connection.execute(
         query("pick_waiting"),
         {
             "epoch": lease.epoch,
             "node_id": lease.node_id,
             "now_ms": now_ms,
-            "takes": as_json([(take.endpoint_id, take.count) for take in takes]),
+            "takes": as_json(list(counts.items())),
         },
     ).fetchall()
     if not is_lease_good:
@@ -47,7 +50,7 @@ def claim(
         claimed.append(Claimed(delivery, version_of[endpoint_id]))
     if ids:
         connection.execute(query("delete_waiting"), (as_json(ids),))
-    waiting.correct_lanes(connection, {take.endpoint_id for take in takes})
+    waiting.correct_lanes(connection, counts)
     write_batch(connection, lease, batch_id, [one.delivery for one in claimed])
     return claimed
 
@@ -72,7 +75,7 @@ def adopt(connection: sqlite3.Connection, lease: Lease, *, now_ms: int, limit: i
             Waiting(delivery, now_ms)
             for batch_id, deliveries in orphans
             for delivery in deliveries
-            if (batch_id, delivery.msg_id, delivery.endpoint_id) not in attempted
+            if fulfilment(batch_id, delivery) not in attempted
         ]
         if missing:
             waiting.put(connection, missing)
@@ -84,6 +87,8 @@ def adopt(connection: sqlite3.Connection, lease: Lease, *, now_ms: int, limit: i
 
 def _attempted(
     connection: sqlite3.Connection, orphans: Sequence[tuple[int, Sequence[Delivery]]]
-) -> set[tuple[int, str, str]]:
+) -> set[Fulfilment]:
+    batch_ids = [batch_id for batch_id, _ in orphans]
     msg_ids = {delivery.msg_id for _, deliveries in orphans for delivery in deliveries}
-    return set(connection.execute(query("find_attempts_of_batches"), (as_json(msg_ids),)))
+    values = (as_json(msg_ids), as_json(batch_ids))
+    return set(connection.execute(query("find_attempts_of_batches"), values))

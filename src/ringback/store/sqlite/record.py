@@ -8,11 +8,14 @@ may have been claimed and be gone by the time somebody adopts the batch.
 import sqlite3
 
 from ringback.clock import first_id_at
-from ringback.store.port import Disable, Lease, Record, Waiting
+from ringback.model import Attempt, Delivery
+from ringback.store.port import Disable, Lease, Record
 from ringback.store.sqlite import waiting
 from ringback.store.sqlite.accept import fenced
 from ringback.store.sqlite.rows import attempt_row, batch_text, deliveries_of
 from ringback.store.sqlite.sql import as_json, insert, query
+
+Fulfilment = tuple[int, str, str, int]  # batch, message, endpoint, trigger
 
 
 def record(connection: sqlite3.Connection, lease: Lease, what: Record) -> None:
@@ -37,32 +40,33 @@ def check_lease(connection: sqlite3.Connection, lease: Lease) -> None:
         raise fenced()
 
 
+def fulfilment(batch_id: int, one: Delivery | Attempt) -> Fulfilment:
+    """Tells the deliveries of a batch apart: it may hold a message by schedule and by hand."""
+    return batch_id, one.msg_id, one.endpoint_id, int(one.trigger)
+
+
 def _shorten_batches(connection: sqlite3.Connection, what: Record) -> None:
     """Take returned deliveries out of batches that go on."""
     returned = _returned(what)
     if not returned:
         return
-    batch_ids = as_json({batch_id for batch_id, _, _ in returned})
+    batch_ids = as_json({batch_id for batch_id, *_ in returned})
     for batch_id, text in connection.execute(query("read_batches"), (batch_ids,)).fetchall():
         deliveries = deliveries_of(text)
-        rest = [d for d in deliveries if (batch_id, d.msg_id, d.endpoint_id) not in returned]
+        rest = [one for one in deliveries if fulfilment(batch_id, one) not in returned]
         if len(rest) < len(deliveries):
             connection.execute(query("update_batch"), (batch_text(rest), batch_id))
 
 
-def _returned(what: Record) -> set[tuple[int, str, str]]:
-    """Which deliveries, by batch, wait again without an attempt of that batch in this record."""
+def _returned(what: Record) -> set[Fulfilment]:
+    """Which deliveries wait again without an attempt, in this record, for their batch."""
     finished = {0, *what.finished_batches}
-    attempted = {(one.batch_id, one.msg_id, one.endpoint_id) for one in what.attempts}
-    return {
-        key
+    returned = {
+        fulfilment(one.batch_id, one.delivery)
         for one in what.waiting
-        if one.batch_id not in finished and (key := _key(one)) not in attempted
+        if one.batch_id not in finished
     }
-
-
-def _key(one: Waiting) -> tuple[int, str, str]:
-    return one.batch_id, one.delivery.msg_id, one.delivery.endpoint_id
+    return returned - {fulfilment(one.batch_id, one) for one in what.attempts}
 
 
 def _disable(connection: sqlite3.Connection, disable: Disable) -> None:

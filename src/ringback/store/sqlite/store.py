@@ -6,12 +6,10 @@ from typing import Final
 
 from ringback.clock import Clock
 from ringback.config import Settings
-from ringback.errors import StoreError
 from ringback.sign.sealing import Sealer
 from ringback.store import port
 from ringback.store.sqlite.commit import Transaction, commit_together
 from ringback.store.sqlite.database import Database
-from ringback.store.sqlite.faults import translated
 from ringback.store.sqlite.file import (
     Ownership,
     connect,
@@ -84,12 +82,15 @@ def open_memory(settings: Settings) -> sqlite3.Connection:
 def _open_file(path: Path, settings: Settings, clock: Clock, *, inline: bool) -> SqliteStore:
     file = path.absolute()
     ownership = own(file)
+    connection: sqlite3.Connection | None = None
     try:
-        writer = open_for_writing(file, settings)
+        connection = open_for_writing(file, settings)
         if inline:
-            return _open_inline(writer, settings, clock, ownership=ownership)
-        return _open_threaded(writer, file, settings, clock=clock, ownership=ownership)
+            return _open_inline(connection, settings, clock, ownership=ownership)
+        return _open_threaded(connection, file, settings, clock=clock, ownership=ownership)
     except BaseException:
+        if connection is not None:
+            connection.close()
         ownership.release()
         raise
 
@@ -131,12 +132,9 @@ def _open_threaded(
 
 def _take_over(connection: sqlite3.Connection, clock: Clock) -> None:
     """Migrate, and fence whoever wrote before: the owner is the only one that may."""
-    try:
-        migrate(connection, now_ms=clock.now_ms())
-        [outcome] = commit_together(
-            connection, [Transaction(lambda db: db.execute(query("fence_all_nodes")).rowcount)]
-        )
-    except sqlite3.Error as error:
-        raise translated(error) from error
+    migrate(connection, now_ms=clock.now_ms())
+    [outcome] = commit_together(
+        connection, [Transaction(lambda db: db.execute(query("fence_all_nodes")).rowcount)]
+    )
     if outcome.error is not None:
-        raise StoreError(str(outcome.error)) from outcome.error
+        raise outcome.error

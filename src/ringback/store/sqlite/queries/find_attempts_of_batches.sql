@@ -1,4 +1,4 @@
--- Which deliveries of these messages were attempted, and for which batch.
-SELECT batch_id, msg_id, endpoint_id
+-- Which deliveries of these messages were attempted for one of these batches.
+SELECT batch_id, msg_id, endpoint_id, trigger
 FROM attempt
-WHERE msg_id IN (SELECT value FROM json_each(?))
+WHERE msg_id IN (SELECT value FROM json_each(?)) AND batch_id IN (SELECT value FROM json_each(?))
