@@ -40,7 +40,6 @@ from ringback.wire.client import Client
 INTERRUPTED: Final = 130
 LOOK_EVERY_S: Final = 2.0
 OPEN_FILES_MAX: Final = 65_536
-GARBAGE_THRESHOLDS: Final = (10_000, 20, 50)
 
 
 class EngineStopped(RingbackError):
@@ -174,11 +173,9 @@ def _allow_many_files() -> None:
 
 
 def _settle_garbage() -> None:
-    """Start-up's objects live as long as the process, and a delivery's die by themselves.
+    """Start-up's objects live as long as the process: the collector need not look at them again.
 
-    So the collector skips the first and looks at the others less often: measured on a quiet machine
-    a tenth less CPU a delivery, and pauses of 30 ms instead of 80 at full load.
+    Measured and compared with two alternatives in `docs/decisions/0004-garbage-collection.md`.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
