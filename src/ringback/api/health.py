@@ -1,0 +1,24 @@
+"""Whether the server can do its work."""
+
+from ringback.api.call import Answer, Call, reply
+from ringback.api.schemas.health import DatabaseHealthOut, EngineHealthOut, HealthOut
+
+
+async def get(call: Call[None, None]) -> Answer:
+    health = await call.services.engine.health()
+    is_well = health.is_alive and health.is_store_writable
+    return reply(
+        200 if is_well else 503,
+        HealthOut(
+            database=DatabaseHealthOut(status="ok" if health.is_store_writable else "error"),
+            engine=EngineHealthOut(
+                status="ok" if health.is_alive else "error",
+                oldest_due_age_s=health.oldest_due_age_s,
+            ),
+        ),
+    )
+
+
+async def ping(call: Call[None, None]) -> Answer:
+    """Only that the server answers."""
+    return Answer(204)

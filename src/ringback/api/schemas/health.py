@@ -1,0 +1,23 @@
+"""How the server is."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+State = Literal["ok", "error"]
+
+
+class DatabaseHealthOut(Struct, frozen=True, kw_only=True, rename="camel"):
+    status: State
+
+
+class EngineHealthOut(Struct, frozen=True, kw_only=True, rename="camel"):
+    status: State
+    oldest_due_age_s: Annotated[
+        float, Meta(description="How long the oldest delivery that is due has been waiting.")
+    ]
+
+
+class HealthOut(Struct, frozen=True, kw_only=True, rename="camel"):
+    database: DatabaseHealthOut
+    engine: EngineHealthOut
