@@ -45,8 +45,8 @@ async def list_of_endpoint(call: Call[EndpointAttemptsQuery, None]) -> Answer:
     )
     messages: Mapping[str, Message] = {}
     if query.with_msg:
-        ids = list({attempt.msg_id for attempt in found.rows})
-        messages = await call.services.store.path.messages(ids)
+        refs = list({(attempt.app_id, attempt.msg_id) for attempt in found.rows})
+        messages = await call.services.store.path.messages(refs)
     return reply(
         200,
         listed(

@@ -35,7 +35,7 @@ ISSUER: Final = "ringback"
 _ORG_ID: Final = re.compile(r"org_[a-zA-Z0-9\-_.]{1,252}")
 _APP_ID: Final = re.compile(r"app_[a-zA-Z0-9\-_.]{1,252}")
 _INVALID: Final = "Invalid token"
-_IS_THE_SECRET: Final = (
+_IS_THE_KEY: Final = (
     "The bearer token is the JWT secret itself. Keep it to yourself, change it, and make a token"
     " with `ringback token`."
 )
@@ -92,7 +92,7 @@ class Tokens:
         if scheme.lower() != b"bearer" or not 0 < len(token) <= TOKEN_BYTES_MAX:
             raise Unauthenticated("The Authorization header must be: Bearer, a space, a token.")
         if hmac.compare_digest(token, self._secret):
-            raise Unauthenticated(_IS_THE_SECRET)
+            raise Unauthenticated(_IS_THE_KEY)
         claims = self._read(token)
         principal = _principal(claims, now_ms / 1000)
         self._keep(authorization, principal, now_ms=now_ms, claims=claims)

@@ -20,8 +20,8 @@ from ringback.model import Application, Endpoint, Message, Task
 from ringback.store.port import Store
 from ringback.telemetry.logging import Log
 
-Q = TypeVar("Q")
-B = TypeVar("B")
+Q_co = TypeVar("Q_co", covariant=True)
+B_co = TypeVar("B_co", covariant=True)
 
 JSON: Final = b"application/json"
 encode: Final = msgspec.json.Encoder().encode
@@ -62,14 +62,14 @@ class Services(Struct, frozen=True):
     portal_url: str
 
 
-class Call(Struct, Generic[Q, B], frozen=True):
+class Call(Struct, Generic[Q_co, B_co], frozen=True):
     """One request, decoded and allowed. `path` holds the values of the path's parameters."""
 
     services: Services
     principal: Principal
     path: Mapping[str, str]
-    query: Q
-    body: B
+    query: Q_co
+    body: B_co
 
 
 class Answer(Struct, frozen=True):

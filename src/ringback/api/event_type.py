@@ -73,15 +73,13 @@ async def upsert(call: Call[None, EventTypeUpdate]) -> Answer:
 
 async def patch(call: Call[None, EventTypePatch]) -> Answer:
     body = call.body
-    changes: dict[str, object] = {}
-    for field, value in (
-        ("description", body.description),
-        ("is_archived", body.archived),
-        ("is_deprecated", body.deprecated),
-        ("group_name", body.group_name),
-    ):
-        if given(value):
-            changes[field] = value
+    sent: dict[str, object] = {
+        "description": body.description,
+        "is_archived": body.archived,
+        "is_deprecated": body.deprecated,
+        "group_name": body.group_name,
+    }
+    changes = {field: value for field, value in sent.items() if given(value)}
     if body.schemas is None or isinstance(body.schemas, dict):
         changes["schemas"] = _schemas(call, body.schemas)
     if given(body.feature_flag):

@@ -139,9 +139,9 @@ def _query_parameters(route: Route, components: dict[str, Any]) -> list[dict[str
         return []
     shape = components[route.query.__name__]
     parameters = []
-    for name, schema in shape["properties"].items():
+    for name, property_schema in shape["properties"].items():
         parameter: dict[str, Any] = {"name": name, "in": "query", "required": False}
-        schema = dict(schema)
+        schema = dict(property_schema)
         parameter["description"] = schema.pop("description", "")
         parameter["schema"] = _without_null(schema)
         if name == "event_types":

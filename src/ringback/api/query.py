@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -22,16 +21,11 @@ _MOMENTS: Final = frozenset({"before", "after", "since", "until"})
 def parse_query(query: bytes, shape: type[T]) -> T:
     """The query as `shape`; unknown parameters are ignored. Raises BadRequest or Invalid."""
     if not query:
-        return _defaults(shape)
+        return shape()
     try:
         return msgspec.convert(_values(query, shape), shape, strict=False)
     except msgspec.ValidationError as error:
         raise invalid_query(error) from None
-
-
-@lru_cache(maxsize=64)
-def _defaults(shape: type[T]) -> T:
-    return shape()
 
 
 def _values(query: bytes, shape: type[Struct]) -> Mapping[str, object]:

@@ -32,9 +32,9 @@ class ApplicationIn(Struct, frozen=True, kw_only=True, rename="camel"):
 
 class ApplicationPatch(Struct, frozen=True, kw_only=True, rename="camel"):
     name: Name | UnsetType = UNSET
-    uid: AppUid | None | UnsetType = UNSET
-    throttle_rate: ThrottleRate | None | UnsetType = UNSET
-    rate_limit: Annotated[ThrottleRate | None | UnsetType, DEPRECATED] = UNSET
+    uid: AppUid | UnsetType | None = UNSET
+    throttle_rate: ThrottleRate | UnsetType | None = UNSET
+    rate_limit: Annotated[ThrottleRate | UnsetType | None, DEPRECATED] = UNSET
     metadata: Metadata | UnsetType = UNSET
 
 

@@ -94,22 +94,22 @@ class EndpointUpdate(Struct, frozen=True, kw_only=True, rename="camel"):
     rate_limit: Annotated[ThrottleRate | None, DEPRECATED] = None
     metadata: Metadata | None = None
     signature_scheme: SignatureScheme | UnsetType = UNSET
-    retry: RetryIn | None | UnsetType = UNSET
+    retry: RetryIn | UnsetType | None = UNSET
 
 
 class EndpointPatch(Struct, frozen=True, kw_only=True, rename="camel"):
     url: Url | UnsetType = UNSET
-    uid: EndpointUid | None | UnsetType = UNSET
+    uid: EndpointUid | UnsetType | None = UNSET
     description: Description | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
-    event_types: EventTypes | None | UnsetType = UNSET
-    filter_types: Annotated[EventTypes | None | UnsetType, DEPRECATED] = UNSET
-    channels: Channels | None | UnsetType = UNSET
-    throttle_rate: ThrottleRate | None | UnsetType = UNSET
-    rate_limit: Annotated[ThrottleRate | None | UnsetType, DEPRECATED] = UNSET
+    event_types: EventTypes | UnsetType | None = UNSET
+    filter_types: Annotated[EventTypes | UnsetType | None, DEPRECATED] = UNSET
+    channels: Channels | UnsetType | None = UNSET
+    throttle_rate: ThrottleRate | UnsetType | None = UNSET
+    rate_limit: Annotated[ThrottleRate | UnsetType | None, DEPRECATED] = UNSET
     metadata: Metadata | UnsetType = UNSET
     signature_scheme: SignatureScheme | UnsetType = UNSET
-    retry: RetryIn | None | UnsetType = UNSET
+    retry: RetryIn | UnsetType | None = UNSET
 
 
 class EndpointOut(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -50,10 +50,10 @@ class EventTypePatch(Struct, frozen=True, kw_only=True, rename="camel"):
     description: Description | UnsetType = UNSET
     archived: bool | UnsetType = UNSET
     deprecated: bool | UnsetType = UNSET
-    schemas: Schemas | None | UnsetType = UNSET
-    feature_flag: FeatureFlag | None | UnsetType = UNSET
-    feature_flags: FeatureFlags | None | UnsetType = UNSET
-    group_name: EventTypeName | None | UnsetType = UNSET
+    schemas: Schemas | UnsetType | None = UNSET
+    feature_flag: FeatureFlag | UnsetType | None = UNSET
+    feature_flags: FeatureFlags | UnsetType | None = UNSET
+    group_name: EventTypeName | UnsetType | None = UNSET
 
 
 class EventTypeOut(Struct, frozen=True, kw_only=True, rename="camel"):
