@@ -20,7 +20,7 @@ _VALUES: Final = {letter: value for value, letter in enumerate(_ALPHABET)}
 _PAIRS: Final = [high + low for high in _ALPHABET for low in _ALPHABET]
 ID_LENGTH: Final = 27
 _RANDOM_BITS: Final = 120
-_LOW_DIGITS: Final = 12
+_LOW_DIGITS: Final = 6
 _LOW_LIMIT: Final = 62**_LOW_DIGITS
 
 
@@ -33,7 +33,7 @@ class Random(Protocol):
 
 
 class Ids:
-    """Makes ids. Within a 4 ms tick it steps the low twelve digits by a random amount.
+    """Makes ids. Within a 4 ms tick it steps the low six digits by a random amount.
 
     So ids stay strictly increasing and hard to guess while most of the text is reused.
     """
@@ -53,7 +53,7 @@ class Ids:
             self._tick = tick
             self._move_to(*divmod(value, _LOW_LIMIT))
         else:
-            self._low += 1 + self._steps.getrandbits(32)
+            self._low += 1 + self._steps.getrandbits(28)
             if self._low >= _LOW_LIMIT:
                 self._move_to(self._high + 1, self._low - _LOW_LIMIT)
         return f"{prefix}_{self._high_text}{_digits(self._low, _LOW_DIGITS)}"

@@ -78,13 +78,14 @@ class Stage:
 
     async def _send(self, lane: Lane, _job: Job) -> None:
         end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.started.append((lane.plan.endpoint.id, self.clock.monotonic()))
+        began_s = self.clock.monotonic()
+        self.started.append((lane.plan.endpoint.id, began_s))
         self.out.append((lane, end))
         status = await end
         if 200 <= status < 300:
             self.dispatcher.succeeded(lane, 10.0)
         else:
-            self.dispatcher.failed(lane, status, None)
+            self.dispatcher.failed(lane, status, began_s=began_s)
 
     def offer(self, to: Plan, count: int, *, size: int = 2) -> int:
         """How many of `count` jobs found room."""
@@ -222,7 +223,7 @@ def test_a_receiver_that_asks_for_quiet_gets_it() -> None:
         to = plan("a")
         stage.offer(to, 6)
         await asyncio.sleep(0)
-        stage.dispatcher.failed(stage.out[0][0], 429, 30.0)
+        stage.dispatcher.failed(stage.out[0][0], 429, began_s=0.0, pause_s=30.0)
         assert len(stage.given_back) == 2
         room, closed_s = stage.dispatcher.room(to.endpoint.id)
         assert (room, closed_s) == (0, 30.0)

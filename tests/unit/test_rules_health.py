@@ -185,3 +185,11 @@ def test_an_endpoint_is_disabled_after_nothing_but_failures_for_so_long(
 @given(st.integers(0, 10**15), st.floats(0, 10**6))
 def test_a_healthy_endpoint_is_never_disabled(now_ms: int, after_h: float) -> None:
     assert not should_disable(None, now_ms, after_h)
+
+
+def test_an_attempt_from_before_the_pause_is_not_the_probe() -> None:
+    breaker = opened()
+    late_s = breaker.open_until_s + 10.0
+    assert troubled(breaker, RULES, late_s, began_s=breaker.open_until_s - 0.1) == breaker
+    doubled = troubled(breaker, RULES, late_s, began_s=breaker.open_until_s + 0.1)
+    assert doubled.pause_s == 2 * breaker.pause_s

@@ -95,6 +95,7 @@ class Acceptor:
         self._is_idle = asyncio.Event()
         self._is_idle.set()
         self._is_stopped = False
+        self._loop = asyncio.get_running_loop()  # asking each time is a system call each time
 
     async def accept(self, draft: Draft) -> Message:
         """Commit an event and hand it over.
@@ -169,7 +170,7 @@ class Acceptor:
         )
         now, waiting, plans = self._place(_selected(draft, routes), message, size)
         new = NewMessage(message, routes.app.version, now, waiting, draft.idempotency)
-        entry = _Entry(new, plans, asyncio.get_running_loop().create_future())
+        entry = _Entry(new, plans, self._loop.create_future())
         self._entries.append(entry)
         self._bytes += size
         if len(self._entries) == 1:

@@ -145,7 +145,12 @@ class Deliverer:
         if is_success:
             self.dispatcher.succeeded(lane, end.timings.total_ms)
         else:
-            self.dispatcher.failed(lane, status, _pause_s(status, retry_after, now_ms))
+            self.dispatcher.failed(
+                lane,
+                status,
+                began_s=self._clock.monotonic() - end.timings.total_ms / 1000,
+                pause_s=_pause_s(status, retry_after, now_ms),
+            )
 
     def _attempt_row(
         self, lane: Lane, job: Job, end: Reply | Failure, outcome: Outcome, started_at_ms: int

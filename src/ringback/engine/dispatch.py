@@ -50,6 +50,7 @@ class Dispatcher:
         self._apps: dict[str, AppLanes] = {}
         self._hungry: deque[Lane] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
         self._is_stopped = False
         self._is_paused = False
         self._was_full = False
@@ -200,7 +201,7 @@ class Dispatcher:
     def _wake_later(self, lane: Lane, wait_s: float) -> None:
         if not lane.has_timer:
             lane.has_timer = True
-            asyncio.get_running_loop().call_later(wait_s, self._wake, lane)
+            self._loop.call_later(wait_s, self._wake, lane)
 
     def _wake(self, lane: Lane) -> None:
         lane.has_timer = False
@@ -212,7 +213,7 @@ class Dispatcher:
         lane.in_flight += 1
         self.held -= 1
         self.in_flight += 1
-        task = asyncio.get_running_loop().create_task(self._attempt(lane, job))
+        task = self._loop.create_task(self._attempt(lane, job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -241,7 +242,7 @@ class Dispatcher:
             if not self._is_probing and self._limit < self._settings.inflight_max:
                 self._is_probing = True
                 now_s = self._clock.monotonic()
-                asyncio.get_running_loop().call_later(PROBE_S, self._probe, now_s + PROBE_S)
+                self._loop.call_later(PROBE_S, self._probe, now_s + PROBE_S)
 
     def _probe(self, due_s: float) -> None:
         """The limit was reached: let more out if this process has nothing better to do."""
@@ -296,7 +297,9 @@ class Dispatcher:
         if lane.breaker.failures:
             lane.breaker = health.CLOSED
 
-    def failed(self, lane: Lane, status: int, pause_s: float | None) -> None:
+    def failed(
+        self, lane: Lane, status: int, *, began_s: float, pause_s: float | None = None
+    ) -> None:
         """`pause_s` is what the receiver asked for (Retry-After of a 429 or 503)."""
         if not health.is_trouble(status):
             if lane.breaker.failures:
@@ -308,7 +311,7 @@ class Dispatcher:
             pause_s = min(pause_s, self._settings.breaker_open_s_max)
             lane.paused_until_s = max(lane.paused_until_s, now_s + pause_s)
         was_closed = lane.breaker.is_closed
-        lane.breaker = health.troubled(lane.breaker, self._breaker_rules, now_s)
+        lane.breaker = health.troubled(lane.breaker, self._breaker_rules, now_s, began_s=began_s)
         if lane.closed_until_s() > now_s and (was_closed or pause_s is not None):
             self._return_queue(lane)
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ringback.clock import Clock
 from ringback.config import Settings
-from ringback.engine.accept import Acceptor, Draft
+from ringback.engine.accept import Acceptor
 from ringback.engine.claim import Claimer
 from ringback.engine.deliver import Deliverer
 from ringback.engine.dispatch import Dispatcher
@@ -39,7 +39,10 @@ class EngineHealth(Struct, frozen=True):
 
 
 class Engine:
-    """Start it, hand it events, drain it. One per process and store."""
+    """Start it, hand it events (`accept`), drain it. One per process and store.
+
+    Made and used inside one running event loop.
+    """
 
     def __init__(self, store: Store, wire: Wire, settings: Settings, clock: Clock) -> None:
         self._store = store
@@ -100,6 +103,7 @@ class Engine:
             clock=clock,
             on_waiting=self._note_due,
         )
+        self.accept = self.acceptor.accept
         self.tender = Tender(
             path,
             store.tending,
@@ -118,10 +122,6 @@ class Engine:
         )
 
     # ---- what it is asked -----------------------------------------------------------------------
-
-    async def accept(self, draft: Draft) -> Message:
-        """See `Acceptor.accept`."""
-        return await self.acceptor.accept(draft)
 
     async def resend(self, app: Application, message: Message, endpoint: Endpoint) -> None:
         """See `Replayer.resend`."""

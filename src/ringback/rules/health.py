@@ -10,6 +10,7 @@ to be down; a real delivery is the probe. Only trouble counts (no response, 429,
 that answers 404 at once is not overloaded, it is misconfigured.
 """
 
+import math
 from typing import Final
 
 from msgspec import Struct
@@ -45,11 +46,13 @@ def is_trouble(status: int) -> bool:
     return status in (0, TOO_MANY_REQUESTS) or status >= 500
 
 
-def troubled(breaker: Breaker, rules: BreakerRules, now_s: float) -> Breaker:
-    """After trouble.
+def troubled(
+    breaker: Breaker, rules: BreakerRules, now_s: float, *, began_s: float = math.inf
+) -> Breaker:
+    """After trouble of an attempt that began at `began_s`.
 
-    While a pause lasts, nothing counts: that is trouble of attempts that began before it. After it,
-    the first trouble is taken for the probe's.
+    Once the breaker is open only the probe counts: an attempt that began before the pause was over
+    is not it, however late it fails.
     """
     failures = breaker.failures + 1
     if breaker.is_closed:
@@ -57,7 +60,7 @@ def troubled(breaker: Breaker, rules: BreakerRules, now_s: float) -> Breaker:
             return Breaker(failures)
         pause_s = min(rules.open_s, rules.open_s_max)
         return Breaker(failures, now_s + pause_s, pause_s)
-    if now_s < breaker.open_until_s:
+    if min(began_s, now_s) < breaker.open_until_s:
         return breaker
     pause_s = min(breaker.pause_s * 2, rules.open_s_max)
     return Breaker(failures, now_s + pause_s, pause_s)
