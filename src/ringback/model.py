@@ -6,6 +6,7 @@ Ids are text with a prefix (`app_`, `ep_`, `msg_`, `atmpt_`, `qtask_`), see `clo
 
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
+from typing import Any
 
 from msgspec import Struct
 
@@ -52,8 +53,8 @@ class Secret(Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Secret({self.key[:5]}_…, expires_at_ms={self.expires_at_ms})"
 
-    def __rich_repr__(self) -> list[str]:
-        return [repr(self)]
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("expires_at_ms", self.expires_at_ms)]
 
 
 class RetryPolicy(Struct, frozen=True):
