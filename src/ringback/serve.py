@@ -15,6 +15,7 @@ import gc
 import os
 import resource
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
@@ -33,11 +34,13 @@ from ringback.errors import ConfigError, RingbackError
 from ringback.front import Front
 from ringback.rules.egress import Policy
 from ringback.store.port import Store
+from ringback.store.sqlite.writer import SWITCH_INTERVAL_S
 from ringback.telemetry.logging import Log, configure
 from ringback.wire.client import Client
 
 # A second signal means "now": nothing accepted is lost by it, see `docs/operations.md`.
 INTERRUPTED: Final = 130
+GC_THRESHOLDS: Final = (4_000, 20, 50)
 LOOK_EVERY_S: Final = 2.0
 OPEN_FILES_MAX: Final = 65_536
 
@@ -137,6 +140,7 @@ async def _serve(settings: Settings, log: Log, beside: Beside) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, number, stop, log)
     _allow_many_files()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     async with running(settings, log=log) as service, beside(service):
         _settle_garbage()
         await _until(stop, service.engine)
@@ -175,7 +179,9 @@ def _allow_many_files() -> None:
 def _settle_garbage() -> None:
     """Start-up's objects live as long as the process: the collector need not look at them again.
 
+    What is in flight comes and goes without cycles, so it need not be looked at often either.
     Measured and compared with two alternatives in `docs/decisions/0004-garbage-collection.md`.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
