@@ -43,7 +43,11 @@ class Visit:
             await self.writer.drain()
 
     async def pause(self, seconds: float) -> None:
-        await self.receiver.clock.sleep(seconds)
+        """That long, or until the sender closes the connection: ConnectionResetError then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.hang()
+                raise ConnectionResetError
 
     async def hang(self) -> None:
         """Until the receiver ends or the sender closes the connection."""

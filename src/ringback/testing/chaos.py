@@ -23,6 +23,7 @@ from ringback.clock import Clock
 from ringback.testing.behaviours import BEFORE_BODY, BEHAVIOURS, Visit, answer_ok
 
 HEAD_BYTES_MAX: Final = 1024 * 1024
+BACKLOG: Final = 1_024
 
 
 class Received(Struct, frozen=True):
@@ -70,7 +71,12 @@ class ChaosReceiver:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(
-            self._visited, self._host, self.port, ssl=self._tls, limit=HEAD_BYTES_MAX
+            self._visited,
+            self._host,
+            self.port,
+            ssl=self._tls,
+            limit=HEAD_BYTES_MAX,
+            backlog=BACKLOG,
         )
         self.port = self._server.sockets[0].getsockname()[1]
         return self
