@@ -102,7 +102,7 @@ async def running(
     clock = clock or Clock()
     log = log or structlog.get_logger()
     async with AsyncExitStack() as cleanup:
-        front = Front(clock)
+        front = Front(clock, body_bytes_max=settings.body_bytes_max)
         cleanup.push_async_callback(front.close, 0.0)
         url = await front.bind(*settings.address())
         store = await open_database(settings, clock)

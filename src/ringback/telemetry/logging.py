@@ -4,7 +4,7 @@ Owns how lines look and where they go. Never decides what is logged, and never w
 which belongs to the commands. Logging cannot stop the service: a closed or full-disk stderr loses
 the line and nothing else.
 
-The standard library's loggers (uvicorn's, asyncio's) come out in the same shape.
+The standard library's loggers (asyncio's) come out in the same shape.
 """
 
 import logging

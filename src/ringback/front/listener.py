@@ -1,8 +1,4 @@
-"""The HTTP front: uvicorn's protocol on our own listener, in our own event loop.
-
-Uvicorn's `Server` brings its own loop, signals and clock ticks; of it we use the parser and the
-ASGI cycle only. So the address is taken before the database is opened, a stop takes no longer than
-the requests in progress, and who handles signals is decided in one place (`serve`).
+"""The listener: takes an address, hands connections to the app, and stops in order.
 
 Owns connections from accept to close. Never looks into a request.
 
@@ -16,20 +12,16 @@ requests or dribbles the head of one.
 
 import asyncio
 import os
-from contextlib import suppress
 from email.utils import formatdate
-from typing import Any, Final
-
-from msgspec import Struct
-from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
+from typing import Final
 
 from ringback.clock import Clock
 from ringback.errors import RingbackError
+from ringback.front.connection import App, Connection, Receive, Scope, Send
 
 BACKLOG: Final = 2_048
 CONNECTIONS_MAX: Final = 8_192
+BODY_BYTES_MAX: Final = 2 * 1024 * 1024
 # Longer than the 60 s after which common load balancers give up an idle connection of theirs.
 IDLE_S: Final = 75.0
 TICK_S: Final = 1.0
@@ -39,40 +31,35 @@ class CannotListen(RingbackError):
     """The address to listen on is taken, not ours or not an address."""
 
 
-class _Idle(Struct):
-    """Since when a connection serves nothing; `cycle` tells one idle stretch from the next."""
-
-    cycle: object
-    since_s: float
-
-
 class Front:
     """One listener."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, body_bytes_max: int = BODY_BYTES_MAX) -> None:
         self._clock = clock
-        self._state = ServerState()
-        self._config: Config | None = None
         self._listener: asyncio.Server | None = None
         self._ticking: asyncio.Task[None] | None = None
-        self._idle: dict[Any, _Idle] = {}
+        self._connections: set[Connection] = set()
+        self.app: App = _not_open
+        self.body_bytes_max = body_bytes_max
+        self.date = b""
+        self.tasks: set[asyncio.Task[None]] = set()
 
     async def bind(self, host: str, port: int) -> str:
         """Take the address; its URL, with the real port. Raises CannotListen."""
         loop = asyncio.get_running_loop()
         try:
             self._listener = await loop.create_server(
-                self._connection, host, port, backlog=BACKLOG, start_serving=False
+                lambda: Connection(self, loop), host, port, backlog=BACKLOG, start_serving=False
             )
         except (OSError, UnicodeError) as error:
             raise CannotListen(_why(host, port, error)) from None
         return _url(host, self._listener.sockets[0].getsockname()[1])
 
-    async def open(self, app: Any) -> None:
+    async def open(self, app: App) -> None:
         """Answer requests with an ASGI app. Raises CannotListen, RuntimeError before `bind`."""
         if self._listener is None:
             raise RuntimeError("bind an address before opening the front")
-        self._config = _config(_cancellable(app))
+        self.app = app
         self._stamp()
         try:
             await self._listener.start_serving()
@@ -87,16 +74,16 @@ class Front:
             self._listener.close()
         if self._ticking is not None:
             self._ticking.cancel()
-        for connection in list(self._state.connections):
-            connection.shutdown()
-        if self._state.tasks:
-            await asyncio.wait(self._state.tasks, timeout=timeout_s)
+        for connection in list(self._connections):
+            connection.finish()
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=timeout_s)
         return await self._cut_off()
 
     async def _cut_off(self) -> int:
-        for connection in list(self._state.connections):
+        for connection in list(self._connections):
             connection.transport.abort()
-        late = list(self._state.tasks)
+        late = list(self.tasks)
         # The app hears of the lost connection first, so that nothing is answered half.
         await asyncio.sleep(0)
         for task in late:
@@ -104,9 +91,18 @@ class Front:
         await asyncio.gather(*late, return_exceptions=True)
         return len(late)
 
-    def _connection(self) -> HttpToolsProtocol:
-        assert self._config is not None  # noqa: S101  nobody is accepted before `open`
-        return HttpToolsProtocol(self._config, self._state, {})
+    # What a connection asks of its listener
+
+    def opened(self, connection: Connection) -> bool:
+        """Whether there is room for it."""
+        self._connections.add(connection)
+        return len(self._connections) <= CONNECTIONS_MAX
+
+    def closed(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+
+    def now_s(self) -> float:
+        return self._clock.monotonic()
 
     async def _tick(self) -> None:
         while True:
@@ -116,52 +112,18 @@ class Front:
 
     def _stamp(self) -> None:
         """The Date header of the next second's responses (RFC 9110, 6.6.1)."""
-        date = formatdate(self._clock.now_ms() / 1000, usegmt=True)
-        self._state.default_headers = [(b"date", date.encode())]
+        self.date = b"date: %b\r\n" % formatdate(self._clock.now_ms() / 1000, usegmt=True).encode()
 
     def _close_idle(self) -> None:
         now_s = self._clock.monotonic()
-        before, self._idle = self._idle, {}
-        connections: list[Any] = list(self._state.connections)
-        for connection in connections:
-            cycle = connection.cycle
-            if cycle is not None and not cycle.response_complete:
-                continue
-            seen = before.get(connection)
-            if seen is None or seen.cycle is not cycle:
-                seen = _Idle(cycle=cycle, since_s=now_s)
-            if now_s - seen.since_s >= IDLE_S:
+        for connection in list(self._connections):
+            since_s = connection.idle_since_s
+            if since_s is not None and now_s - since_s >= IDLE_S:
                 connection.transport.close()
-            else:
-                self._idle[connection] = seen
 
 
-def _cancellable(app: Any) -> Any:
-    """The app, for whom being cut off is an end and not an error worth a traceback."""
-
-    async def cancellable(scope: Any, receive: Any, send: Any) -> None:
-        with suppress(asyncio.CancelledError):
-            await app(scope, receive, send)
-
-    return cancellable
-
-
-def _config(app: Any) -> Config:
-    config = Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        access_log=False,
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=CONNECTIONS_MAX,
-        timeout_keep_alive=int(IDLE_S),
-    )
-    config.load()
-    return config
+async def _not_open(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise RuntimeError("nobody is served before `open`")
 
 
 def _url(host: str, port: int) -> str:
