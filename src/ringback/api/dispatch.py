@@ -18,10 +18,13 @@ from ringback.api.exchange import Exchange, exchange_of, read_body, send_answer
 from ringback.api.idempotency import Repeats, idempotency_key
 from ringback.api.query import parse_query
 from ringback.api.route import Route
+from ringback.api.schemas.words import SENTENCES, UID
+from ringback.api.wellformed import check_json
 from ringback.errors import NotFound
 
 REFERENCE_CHARS_MAX: Final = 256
 _REFERENCE: Final = re.compile(r"[a-zA-Z0-9\-_.]+")
+_NO_REFERENCE: Final = "No id or name looks like that: " + SENTENCES[UID] + "."
 _NOBODY: Final = Principal(org_id="")
 
 
@@ -84,8 +87,10 @@ class RouteApp:
         if self._decoder is None:
             return None
         raw = await read_body(exchange, receive, bytes_max=self._services.settings.body_bytes_max)
+        raw = raw or b"{}"
+        check_json(raw)
         try:
-            return self._decoder.decode(raw or b"{}")
+            return self._decoder.decode(raw)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise invalid_body(error) from None
 
@@ -93,7 +98,7 @@ class RouteApp:
 def check_reference(text: str) -> None:
     """Nothing is called by a name that no name may have, so the store is not asked for it."""
     if len(text) > REFERENCE_CHARS_MAX or not _REFERENCE.fullmatch(text):
-        raise NotFound
+        raise NotFound(_NO_REFERENCE)
 
 
 class Resource:

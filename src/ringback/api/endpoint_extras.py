@@ -247,6 +247,8 @@ async def recover(call: Call[None, RecoverIn]) -> Answer:
     until_ms = now_ms if call.body.until is None else to_ms(call.body.until)
     if since_ms < now_ms - RECOVER_RANGE_MS - SLACK_MS:
         raise Invalid("since may lie at most 14 days back", loc=("body", "since"))
+    if since_ms >= now_ms:
+        raise Invalid("since must lie in the past", loc=("body", "since"))
     if since_ms >= until_ms:
         raise Invalid("until must come after since", loc=("body", "until"))
     task = await call.services.engine.recover(

@@ -66,7 +66,7 @@ async def upsert(call: Call[None, EventTypeUpdate]) -> Answer:
     try:
         updated = await _update(call, changes)
     except NotFound:
-        created = await _create(call, rules.event_type_name(_name(call)), body=body)
+        created = await _create(call, _name(call), body=body)
         return reply(201, shown(created))
     return reply(200, shown(updated))
 

@@ -4,12 +4,14 @@
 and leads back. The client passes either as `iterator`.
 """
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
 from msgspec import UNSET
 
 from ringback.api.schemas.page import ListResponse
+from ringback.api.schemas.words import UID
 from ringback.clock import decode_ksuid
 from ringback.errors import Invalid
 from ringback.store.port import Page, Slice
@@ -34,13 +36,16 @@ def page(
         return Page(limit=limit, is_descending=is_descending, from_oldest=from_oldest)
     is_backward = iterator.startswith("-")
     place = iterator.removeprefix("-")
-    if prefix is not None:
-        _check_id(place, prefix)
+    _check_place(place, prefix)
     return Page(limit=limit, iterator=place, is_backward=is_backward, is_descending=is_descending)
 
 
-def _check_id(text: str, prefix: str) -> None:
+def _check_place(text: str, prefix: str | None) -> None:
     try:
+        if prefix is None:
+            if not re.search(UID, text):
+                raise ValueError
+            return
         if not text.startswith(prefix + "_"):
             raise ValueError
         decode_ksuid(text.removeprefix(prefix + "_"))

@@ -1,6 +1,5 @@
 """Where the API asks other rooms for their rules, and turns their refusals into 422 answers."""
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -8,7 +7,7 @@ import jsonschema_rs
 import msgspec
 
 from ringback.api.schemas.endpoint import RETRIES_MAX, RetryIn
-from ringback.api.schemas.words import METADATA_BYTES_MAX, SENTENCES, UID, UID_CHARS_MAX
+from ringback.api.schemas.words import METADATA_BYTES_MAX
 from ringback.errors import Invalid, SecretError
 from ringback.model import RetryPolicy, SignatureScheme, SignatureType
 from ringback.rules.retry import exponential
@@ -17,6 +16,7 @@ from ringback.sign.delivery import check_scheme
 from ringback.wire.headers import check_custom
 from ringback.wire.url import parse
 
+SCHEMA_DEPTH_MAX: Final = 100
 DRAFT_7: Final = "http://json-schema.org/draft-07/schema#"
 
 
@@ -38,15 +38,6 @@ def headers(given: Mapping[str, str]) -> dict[str, str]:
     except ValueError as error:
         raise Invalid(str(error), loc=("body", "headers")) from None
     return dict(given)
-
-
-def event_type_name(name: str) -> str:
-    """A name from the path that is about to be created. Raises Invalid."""
-    if len(name) > UID_CHARS_MAX or not re.search(UID, name):
-        raise Invalid(
-            f"{SENTENCES[UID]}; at most {UID_CHARS_MAX} characters", loc=("path", "event_type_name")
-        )
-    return name
 
 
 def metadata(given: Mapping[str, str] | None) -> dict[str, str]:
@@ -125,7 +116,13 @@ def json_schemas(given: Mapping[str, object] | None, *, bytes_max: int) -> dict[
     """
     if given is None:
         return None
-    size = len(msgspec.json.encode(given))
+    _check_depth(given, SCHEMA_DEPTH_MAX)
+    try:
+        size = len(msgspec.json.encode(given))
+    except OverflowError:
+        raise Invalid(
+            "the schemas have an integer beyond 64 bits", loc=("body", "schemas")
+        ) from None
     if size > bytes_max:
         raise Invalid(
             f"the schemas are {size} bytes; at most {bytes_max} are kept", loc=("body", "schemas")
@@ -133,6 +130,19 @@ def json_schemas(given: Mapping[str, object] | None, *, bytes_max: int) -> dict[
     for version, schema in given.items():
         _check_schema(version, schema)
     return dict(given)
+
+
+def _check_depth(value: object, left: int) -> None:
+    if left == 0:
+        raise Invalid(
+            f"the schemas are nested deeper than {SCHEMA_DEPTH_MAX} levels; flatten them",
+            loc=("body", "schemas"),
+        )
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            _check_depth(inner, left - 1)
 
 
 def _check_schema(version: str, schema: object) -> None:
