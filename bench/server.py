@@ -93,6 +93,26 @@ class Memory:
             await asyncio.sleep(SAMPLE_EVERY_S)
 
 
+class Machine:
+    """CPU of the whole machine from now on, to tell how busy others kept it."""
+
+    def __init__(self) -> None:
+        self._began_s = time.monotonic()
+        self._busy_s = _busy_s()
+
+    def busy_by_others(self, own_s: float) -> float:
+        """Cores that were busy with something else than `own_s` CPU seconds of ours."""
+        elapsed_s = time.monotonic() - self._began_s
+        return max(_busy_s() - self._busy_s - own_s, 0.0) / elapsed_s
+
+
+def _busy_s() -> float:
+    """Stolen time is busy too. Guest time is not added: user time holds it already."""
+    times = psutil.cpu_times()
+    fields = ("user", "nice", "system", "irq", "softirq", "steal")
+    return float(sum(getattr(times, field, 0.0) for field in fields))
+
+
 def started(
     choice: Choice,
     settings: Mapping[str, str] | None = None,
@@ -143,7 +163,7 @@ def _settings() -> dict[str, str]:
     return {
         "RINGBACK_JWT_SECRET": secrets.token_hex(16),
         "RINGBACK_EGRESS_ALLOW": "127.0.0.1/32",
-        "RINGBACK_DRAIN_TIMEOUT_S": "2",
+        "RINGBACK_DRAIN_TIMEOUT_S": "1",
         "RINGBACK_LOG_LEVEL": "warning",
     }
 

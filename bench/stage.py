@@ -23,17 +23,18 @@ from msgspec import Struct
 from bench.child import Child, module
 from bench.figures import Latency, Row
 from bench.plan import Plan, Sent
-from bench.server import Choice, Memory, Server, started
+from bench.server import Choice, Machine, Memory, Server, started
 from bench.sink import Command, Report, Snapshot
 
 PORTS: Final = 2
 WARMUP_S: Final = 3.0
 QUICK_WARMUP_S: Final = 0.2
-QUICK_WINDOW_S: Final = 0.7
+QUICK_WINDOW_S: Final = 0.5
 DRAIN_POLL_S: Final = 0.02
 DRAIN_QUIET_S: Final = 8.0
 SETTLE_S: Final = 0.3
 PHASE_MARGIN_S: Final = 60.0
+OTHERS_WINDOW_S_MIN: Final = 5.0
 
 
 class Options(Struct, frozen=True):
@@ -134,7 +135,7 @@ class Stage:
         """Runs one phase and adds its row. With `drains` false, what is queued stays queued."""
         print(f"{scenario} {variant} …", file=sys.stderr)
         before = await self._ask(Command("begin", run=plan.run, fan=target.fan))
-        cpu_before_s = target.server.cpu_s()
+        cpu_before_s, machine = target.server.cpu_s(), Machine()
         memory = Memory(target.server)
         watching = asyncio.create_task(memory.watch())
         try:
@@ -145,6 +146,8 @@ class Stage:
             watching.cancel()
         after = await self._ask(Command("snapshot"))
         cpu_s = target.server.cpu_s() - cpu_before_s
+        own_s = cpu_s + sent.cpu_s + after.cpu_s - before.cpu_s
+        others = machine.busy_by_others(own_s) if self._knows_all(plan) else math.nan
         report = await self._report(sent)
         figures = {
             **rates(sent, report, at_end=at_end, fan=plan.fan),
@@ -153,6 +156,7 @@ class Stage:
             **spans("arrival", report.window.latency),
             "rss_peak_mib": memory.peak_mib,
             "rss_end_mib": memory.now_mib(),
+            "others_cores": others,
             "start_s": target.server.start_s,
         }
         if drains:
@@ -167,6 +171,10 @@ class Stage:
     def note(self, scenario: str, variant: str, **figures: float) -> None:
         """Adds figures that are no phase of load."""
         self.rows.append(Row(scenario, variant, figures))
+
+    def _knows_all(self, plan: Plan) -> bool:
+        """Whether all processes of the phase are known, and it is long beside their start."""
+        return not self.options.choice.database and plan.window_s >= OTHERS_WINDOW_S_MIN
 
     async def _drive(self, plan: Plan) -> tuple[Sent, Snapshot]:
         """The generator's whole run, and where the sink stood when the window ended."""

@@ -30,6 +30,7 @@ COLUMNS: Final = {
 }
 TROUBLE: Final = ("broken", "unexpected", "stray")
 LATE_MS_MAX: Final = 1.0
+OTHERS_CORES_MAX: Final = 0.15
 RELAY: Final = "floor relay"
 
 
@@ -99,6 +100,12 @@ def _doubts(phases: Mapping[str, Spreads]) -> list[str]:
         for name, row in phases.items()
         for figure in TROUBLE
         if figure in row and row[figure].most
+    ]
+    others = ((name, row["others_cores"]) for name, row in phases.items() if "others_cores" in row)
+    doubts += [
+        f"\nDOUBT {name}: other work kept {cell(spread)} cores of this machine busy"
+        for name, spread in others
+        if spread.most > OTHERS_CORES_MAX
     ]
     late = ((name, row["late_p99_ms"]) for name, row in phases.items() if "late_p99_ms" in row)
     doubts += [

@@ -143,6 +143,14 @@ def test_the_table_is_aligned_markdown_with_notes_and_doubts_below() -> None:
     assert "DOUBT throughput 1x1: 2.00 broken" in lines
 
 
+def test_a_busy_machine_and_a_late_generator_are_reasons_to_doubt() -> None:
+    figures = {"deliveries_per_s": 1.0, "others_cores": 0.5, "late_p99_ms": 3.0}
+    text = table([Row("a", "", figures), Row("b", "", dict.fromkeys(figures, 0.1))])
+    assert "DOUBT a: other work kept 0.50 cores of this machine busy" in text
+    assert "DOUBT a: the generator itself was late, p99 3.00 ms" in text
+    assert "DOUBT b" not in text
+
+
 def test_a_range_is_shown_where_repeats_differ() -> None:
     rows = [Row("a", "", {"deliveries_per_s": rate}) for rate in (100.0, 300.0, 200.0)]
     assert "200 [100-300]" in table(rows)
