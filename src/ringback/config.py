@@ -21,7 +21,7 @@ PREFIX: Final = "RINGBACK_"
 SECRETS: Final = frozenset({"jwt_secret", "main_secret"})
 
 Positive = Annotated[int, Meta(gt=0)]
-PositiveSeconds = Annotated[float, Meta(gt=0)]
+PositiveSeconds = Annotated[float, Meta(gt=0, le=2_592_000)]
 JwtAlgorithm = Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "EdDSA"]
 
 
@@ -44,7 +44,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Literal["auto", "text", "json"], knob("auto is text on a terminal and json elsewhere.")
     ] = "auto"
     drain_timeout_s: Annotated[
-        float, knob("How long a stop waits for attempts in flight before handing them over.", ge=0)
+        float,
+        knob(
+            "How long a stop waits for attempts in flight before handing them over.",
+            ge=0,
+            le=86_400,
+        ),
     ] = 20.0
 
     # Who may call
@@ -134,7 +139,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         86_400
     )
     endpoint_disable_after_h: Annotated[
-        float, knob("An endpoint that only failed for this long is disabled. 0: never.", ge=0)
+        float,
+        knob("An endpoint that only failed for this long is disabled. 0: never.", ge=0, le=8_760),
     ] = 120.0
 
     # How it paces

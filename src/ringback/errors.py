@@ -2,6 +2,8 @@
 
     RingbackError
     ├── ConfigError              a setting is missing, malformed or contradictory
+    ├── CannotListen             the address to listen on is taken, not ours or not an address
+    ├── EngineStopped            the engine ended by itself; start the service again
     ├── SecretError              a signing secret is malformed, too short or of the wrong kind
     ├── StoreError
     │   ├── StoreOwned           another process owns the SQLite file
@@ -33,6 +35,14 @@ class RingbackError(Exception):
 
 class ConfigError(RingbackError):
     """A setting is missing, malformed or contradictory."""
+
+
+class CannotListen(RingbackError):
+    """The address to listen on is taken, not ours or not an address."""
+
+
+class EngineStopped(RingbackError):
+    """The engine ended by itself, so this process accepts without delivering: it must end too."""
 
 
 class SecretError(RingbackError):

@@ -30,7 +30,7 @@ from ringback.clock import Clock
 from ringback.config import Settings
 from ringback.database import open_database, sqlite_path
 from ringback.engine.engine import Engine
-from ringback.errors import ConfigError, RingbackError
+from ringback.errors import ConfigError, EngineStopped
 from ringback.front import Front
 from ringback.rules.egress import Policy
 from ringback.store.port import Store
@@ -41,12 +41,7 @@ from ringback.wire.client import Client
 # A second signal means "now": nothing accepted is lost by it, see `docs/operations.md`.
 INTERRUPTED: Final = 130
 GC_THRESHOLDS: Final = (4_000, 20, 50)
-LOOK_EVERY_S: Final = 2.0
 OPEN_FILES_MAX: Final = 65_536
-
-
-class EngineStopped(RingbackError):
-    """The engine ended by itself, so this process accepts without delivering: it must end too."""
 
 
 class Service(Struct, frozen=True):
@@ -148,14 +143,15 @@ async def _serve(settings: Settings, log: Log, beside: Beside) -> None:
 
 async def _until(stop: asyncio.Event, engine: Engine) -> None:
     """Until the event is set. Raises EngineStopped when the engine has come to an end before."""
-    while not stop.is_set():
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_EVERY_S):
-                await stop.wait()
-        if not (await engine.health()).is_alive:
-            raise EngineStopped(
-                "the engine has stopped, see the log above; start the service again"
-            )
+    asked = asyncio.create_task(stop.wait())
+    ended = asyncio.create_task(engine.ended())
+    try:
+        await asyncio.wait({asked, ended}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        asked.cancel()
+        ended.cancel()
+    if not stop.is_set():
+        raise EngineStopped("the engine has stopped, see the log above; start the service again")
 
 
 def _on_signal(number: signal.Signals, stop: asyncio.Event, log: Log) -> None:

@@ -12,9 +12,14 @@ from ringback.cli.exits import Exit, Failure, code_of
 from ringback.cli.group import COMMANDS, ringback, run
 from ringback.cli.serve import run as run_server
 from ringback.config import Settings
-from ringback.errors import ConfigError, NotFound, RingbackError, StoreOwned
-from ringback.front import CannotListen
-from ringback.serve import EngineStopped
+from ringback.errors import (
+    CannotListen,
+    ConfigError,
+    EngineStopped,
+    NotFound,
+    RingbackError,
+    StoreOwned,
+)
 
 HEAVY = {"uvicorn", "starlette", "uvloop", "structlog", "jwt", "cryptography", "asyncio", "sqlite3"}
 

@@ -9,7 +9,8 @@ import uvloop
 
 from ringback.cli.call import Answer, Server, call
 from ringback.clock import Clock
-from ringback.front import IDLE_S, CannotListen, Front
+from ringback.errors import CannotListen
+from ringback.front import IDLE_S, Front
 
 App = Callable[..., Awaitable[None]]
 

@@ -12,10 +12,8 @@ from structlog.testing import capture_logs
 from ringback import serve
 from ringback.cli.call import Server, call
 from ringback.config import Settings
-from ringback.engine.engine import EngineHealth
-from ringback.errors import ConfigError, StoreOwned
-from ringback.front import CannotListen
-from ringback.serve import EngineStopped, Service, check, running
+from ringback.errors import CannotListen, ConfigError, EngineStopped, StoreOwned
+from ringback.serve import Service, check, running
 
 KEY = "a key for tests, long enough for HS256 to be happy"
 
@@ -78,12 +76,11 @@ def test_without_a_key_it_says_how_to_get_one() -> None:
 class DeadEngine:
     """An engine that has come to its end by itself."""
 
-    async def health(self) -> EngineHealth:
-        return EngineHealth(is_alive=False, is_store_writable=True, oldest_due_age_s=0.0)
+    async def ended(self) -> None:
+        return
 
 
-def test_a_process_whose_engine_is_dead_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "LOOK_EVERY_S", 0.0)
+def test_a_process_whose_engine_is_dead_ends() -> None:
     dead: Any = DeadEngine()
     with pytest.raises(EngineStopped, match="start the service again"):
         run(serve._until(asyncio.Event(), dead))

@@ -22,7 +22,8 @@ from ringback.cli.options import Chosen, with_settings
 from ringback.cli.serve import run
 from ringback.clock import Clock
 from ringback.config import Settings
-from ringback.front import CannotListen, Front
+from ringback.errors import CannotListen
+from ringback.front import Front
 from ringback.serve import Service
 
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")

@@ -5,8 +5,8 @@ import click
 from ringback.cli.exits import Exit, Failure
 from ringback.cli.options import Chosen, with_settings
 from ringback.config import Settings
-from ringback.front import CannotListen
-from ringback.serve import Beside, EngineStopped, nothing, serve
+from ringback.errors import CannotListen, EngineStopped
+from ringback.serve import Beside, nothing, serve
 
 
 @click.command()

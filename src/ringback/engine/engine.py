@@ -159,6 +159,11 @@ class Engine:
         await self.tender.adopt_all()
         self._loops = asyncio.create_task(self._run())
 
+    async def ended(self) -> None:
+        """Return when the loops have come to an end, be it by `stop` or by a fault of theirs."""
+        if self._loops is not None:
+            await asyncio.wait([self._loops])
+
     async def drain(self, timeout_s: float) -> None:
         """Stop: accept nothing, wait for attempts in flight, hand the rest back, leave.
 

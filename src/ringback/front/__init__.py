@@ -1,5 +1,5 @@
 """The HTTP front: HTTP/1.1 in, ASGI calls out, on a listener of our own."""
 
-from ringback.front.listener import IDLE_S, CannotListen, Front
+from ringback.front.listener import IDLE_S, Front
 
-__all__ = ["IDLE_S", "CannotListen", "Front"]
+__all__ = ["IDLE_S", "Front"]

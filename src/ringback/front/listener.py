@@ -16,7 +16,7 @@ from email.utils import formatdate
 from typing import Final
 
 from ringback.clock import Clock
-from ringback.errors import RingbackError
+from ringback.errors import CannotListen
 from ringback.front.connection import App, Connection, Receive, Scope, Send
 
 BACKLOG: Final = 2_048
@@ -25,10 +25,6 @@ BODY_BYTES_MAX: Final = 2 * 1024 * 1024
 # Longer than the 60 s after which common load balancers give up an idle connection of theirs.
 IDLE_S: Final = 75.0
 TICK_S: Final = 1.0
-
-
-class CannotListen(RingbackError):
-    """The address to listen on is taken, not ours or not an address."""
 
 
 class Front:
