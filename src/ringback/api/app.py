@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ringback.api.auth import Tokens
 from ringback.api.call import Answer, EnginePort, Services
-from ringback.api.dispatch import Resource, RouteApp, answer_or_report
+from ringback.api.dispatch import Resource, RouteApp, answer_or_report, not_served
 from ringback.api.docs import docs_page
 from ringback.api.errors import answer_to, problem
 from ringback.api.exchange import KEY, Exchange, exchange_of, send_answer
@@ -28,7 +28,6 @@ from ringback.api.message_create import MessageCreate
 from ringback.api.openapi import openapi_json
 from ringback.api.route import Route
 from ringback.api.routes import ROUTES
-from ringback.api.unsupported import instead_of
 from ringback.clock import Clock
 from ringback.config import Settings
 from ringback.errors import Unavailable
@@ -183,12 +182,8 @@ class _Page:
 
 async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
     exchange = exchange_of(scope)
-    instead = instead_of(exchange.path)
-    if instead is not None:
-        answer = problem(501, "not_implemented", detail=f"This is not served here. {instead}")
-    else:
-        answer = problem(404, "not_found", detail=f"There is no such path; {DOCS_PATH} lists all.")
-    await send_answer(send, exchange, answer)
+    nothing = problem(404, "not_found", detail=f"There is no such path; {DOCS_PATH} lists all.")
+    await send_answer(send, exchange, not_served(exchange.path) or nothing)
 
 
 # ---- what holds for all -------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from ringback.api.exchange import Exchange, exchange_of, read_body, send_answer
 from ringback.api.idempotency import Repeats, idempotency_key
 from ringback.api.query import parse_query
 from ringback.api.route import Route
+from ringback.api.unsupported import instead_of
 from ringback.api.schemas.words import SENTENCES, UID
 from ringback.api.wellformed import check_json
 from ringback.errors import NotFound
@@ -102,7 +103,10 @@ def check_reference(text: str) -> None:
 
 
 class Resource:
-    """One path: its methods, and 405 for the others. HEAD is served wherever GET is."""
+    """One path: its methods, and 405 for the others. HEAD is served wherever GET is.
+
+    `POST …/msg/bulk-expunge` looks like the path of a message; 501 says more than 405 there.
+    """
 
     def __init__(self, methods: Mapping[str, ASGIApp]) -> None:
         self._methods = dict(methods)
@@ -115,13 +119,24 @@ class Resource:
         if app is not None:
             await app(scope, receive, send)
             return
-        answer = problem(
+        exchange = exchange_of(scope)
+        await send_answer(send, exchange, not_served(exchange.path) or self._wrong_method())
+
+    def _wrong_method(self) -> Answer:
+        return problem(
             405,
             "method_not_allowed",
             detail=f"This path takes {self._allow}.",
             headers=((b"allow", self._allow.encode()),),
         )
-        await send_answer(send, exchange_of(scope), answer)
+
+
+def not_served(path: str) -> Answer | None:
+    """501 for what Svix has and we have not; None for everything else."""
+    instead = instead_of(path)
+    if instead is None:
+        return None
+    return problem(501, "not_implemented", detail=f"This is not served here. {instead}")
 
 
 def answer_or_report(error: Exception, exchange: Exchange, services: Services) -> Answer:
