@@ -78,16 +78,24 @@ class Tenure:
             await self._nodes.renew(self.lease, until_ms=until_ms)
             self.until_ms = until_ms
         except Fenced:
-            log.warning("lease_lost", epoch=self.lease.epoch)
-            self._on_doubt()
-            self._on_lost()
-            await self.join()
+            await self._join_again()
         except StoreUnavailable as error:
             log.error("lease_not_renewed", error=str(error))
             if not self.is_sure:
                 self._on_doubt()
-            return
-        self._on_sure()
+        if self.is_sure:
+            self._on_sure()
+
+    async def _join_again(self) -> None:
+        """The lease is gone, and with it everything that was held under it."""
+        self._on_doubt()
+        self._on_lost()
+        self._lease = None
+        try:
+            await self.join()
+            log.warning("lease_lost", epoch=self.lease.epoch)
+        except StoreUnavailable as error:
+            log.error("lease_lost", error=str(error))
 
     async def leave(self) -> None:
         if self._lease is not None:
