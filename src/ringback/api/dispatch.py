@@ -18,9 +18,8 @@ from ringback.api.exchange import Exchange, exchange_of, read_body, send_answer
 from ringback.api.idempotency import Repeats, idempotency_key
 from ringback.api.query import parse_query
 from ringback.api.route import Route
-from ringback.api.unsupported import instead_of
 from ringback.api.schemas.words import SENTENCES, UID
-from ringback.api.wellformed import check_json
+from ringback.api.unsupported import instead_of
 from ringback.errors import NotFound
 
 REFERENCE_CHARS_MAX: Final = 256
@@ -88,10 +87,8 @@ class RouteApp:
         if self._decoder is None:
             return None
         raw = await read_body(exchange, receive, bytes_max=self._services.settings.body_bytes_max)
-        raw = raw or b"{}"
-        check_json(raw)
         try:
-            return self._decoder.decode(raw)
+            return self._decoder.decode(raw or b"{}")
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise invalid_body(error) from None
 

@@ -20,9 +20,9 @@ from ringback.api.dispatch import answer_or_report, check_reference
 from ringback.api.errors import ClientGone, invalid_body
 from ringback.api.exchange import Exchange, exchange_of, read_body, send_answer
 from ringback.api.idempotency import idempotency_key
+from ringback.api.payload import PLACE, check_payload
 from ringback.api.query import parse_query
 from ringback.api.schemas.message import ContentQuery, MessageIn, TransformationsParams
-from ringback.api.wellformed import check_json
 from ringback.engine.accept import Draft
 from ringback.errors import Invalid
 from ringback.model import Message
@@ -36,7 +36,6 @@ _PREFIX: Final = len("/api/v1/app/")
 _SUFFIX: Final = len("/msg")
 _WITHOUT_CONTENT: Final = b"with_content=false"
 _EMPTY: Final = b"{}"
-_PLACE: Final = ("body", "payload")
 _EXPIRED: Final = b'{"expired":true}'
 
 _decode: Final = msgspec.json.Decoder(MessageIn).decode
@@ -127,7 +126,6 @@ class MessageCreate:
 
 def decoded(raw: bytes) -> MessageIn:
     """The checked body, its payload under the one name `payload`. Raises Invalid."""
-    check_json(raw)
     try:
         posted = _decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -136,10 +134,9 @@ def decoded(raw: bytes) -> MessageIn:
     if not payload:
         payload = bytes(posted.data)
         if not payload:
-            raise Invalid("this field is required", loc=_PLACE)
+            raise Invalid("this field is required", loc=PLACE)
         posted = msgspec.structs.replace(posted, payload=posted.data)
-    if payload[:1] != b"{":
-        raise Invalid("the payload must be a JSON object, like {}", loc=_PLACE)
+    check_payload(payload)
     if posted.deliver_at is not None:
         raise Invalid(
             "deliverAt is not supported: post the message when it is due",
