@@ -8,6 +8,7 @@ from msgspec import structs
 from ringback.api import application, endpoint, rules
 from ringback.api.call import Answer, Call, encode, reply, rfc3339, to_ms
 from ringback.api.message import shown
+from ringback.api.payload import check_payload
 from ringback.api.schemas.endpoint import (
     GRACE_S,
     EndpointAttemptStatsOut,
@@ -43,7 +44,8 @@ SENSITIVE: Final = frozenset(
 )
 
 PING: Final = "svix.ping"
-_PING_PAYLOAD: Final = {"success": True}
+_PING_PAYLOAD: Final = b'{"success":true}'
+_NO_PAYLOAD: Final = (b"", b"null")
 
 # ---- secret -------------------------------------------------------------------------------------
 
@@ -191,7 +193,7 @@ async def send_example(call: Call[None, EventExampleIn]) -> Answer:
     found = await endpoint.find(call, app, call.path["endpoint_id"])
     if found.is_disabled:
         raise BadRequest("The endpoint is disabled; enable it, then send the example.")
-    payload = encode(await _example(call))
+    payload = await _example(call)
     message = await call.services.engine.accept(
         Draft(
             org_id=app.org_id,
@@ -204,10 +206,12 @@ async def send_example(call: Call[None, EventExampleIn]) -> Answer:
     return reply(200, shown(message, with_content=True))
 
 
-async def _example(call: Call[None, EventExampleIn]) -> object:
+async def _example(call: Call[None, EventExampleIn]) -> bytes:
     body = call.body
-    if body.payload is not None:
-        return body.payload
+    given = bytes(body.payload)
+    if given not in _NO_PAYLOAD:
+        check_payload(given)
+        return given
     if body.event_type == PING:
         return _PING_PAYLOAD
     event_type = await call.services.store.resources.get_event_type(
@@ -225,7 +229,7 @@ async def _example(call: Call[None, EventExampleIn]) -> object:
     example = examples[body.example_index]
     if not isinstance(example, dict):
         raise Invalid("the example is not a JSON object", loc=("body", "eventType"))
-    return example
+    return encode(example)
 
 
 def _examples(event_type: EventType) -> list[object]:

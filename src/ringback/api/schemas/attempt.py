@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ringback.api.schemas.endpoint import RetryOut
-from ringback.api.schemas.message import MessageOut, Payload
+from ringback.api.schemas.message import MessageOut
 from ringback.api.schemas.words import (
     DEPRECATED,
     PAGE_ROWS,
@@ -17,6 +17,7 @@ from ringback.api.schemas.words import (
     Instant,
     Iterator,
     Limit,
+    Payload,
     TagQuery,
     WithContent,
     uid,

@@ -1,8 +1,8 @@
 """Endpoints as they are sent and shown. A secret is never part of an endpoint that is shown."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from ringback.api.schemas.words import (
     DEPRECATED,
@@ -18,6 +18,7 @@ from ringback.api.schemas.words import (
     Metadata,
     Moment,
     Order,
+    Payload,
     ThrottleRate,
     shown_as,
 )
@@ -196,9 +197,9 @@ class EventExampleIn(Struct, frozen=True, kw_only=True, rename="camel"):
     example_index: Annotated[
         int, Meta(ge=0, description="Which of the schema's examples; the first unless given.")
     ] = 0
-    payload: Annotated[
-        dict[str, Any] | None, Meta(description="Send this instead of an example.")
-    ] = None
+    payload: Annotated[Payload, Meta(description="Send this instead of an example.")] = field(
+        default_factory=Raw
+    )
 
 
 class RecoverIn(Struct, frozen=True, kw_only=True, rename="camel"):

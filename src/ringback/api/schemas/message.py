@@ -19,19 +19,13 @@ from ringback.api.schemas.words import (
     Instant,
     Iterator,
     Limit,
+    Payload,
     TagQuery,
     WithContent,
-    shown_as,
 )
 
 RETENTION_DAYS_MAX: Final = 90
 RETENTION_HOURS_MAX: Final = 24 * RETENTION_DAYS_MAX
-
-Payload = Annotated[
-    Raw,
-    Meta(description="A JSON object. Sent and signed byte for byte as it was posted."),
-    shown_as(type="object", additionalProperties=True),
-]
 
 
 class TransformationsParams(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -7,7 +7,7 @@ The rules are those of the Svix API. A pattern that a value breaks is explained 
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 NAME_CHARS_MAX: Final = 1_024
 DESCRIPTION_CHARS_MAX: Final = 16_384
@@ -84,6 +84,12 @@ ThrottleRate = Annotated[
 Metadata = Annotated[
     dict[str, str],
     Meta(description=f"Your own notes: text by name, at most {METADATA_BYTES_MAX} bytes of JSON."),
+]
+
+Payload = Annotated[
+    Raw,
+    Meta(description="A JSON object. Sent and signed byte for byte as it was posted."),
+    shown_as(type="object", additionalProperties=True),
 ]
 
 Limit = Annotated[int, Meta(ge=1, le=PAGE_ROWS_MAX, description="Rows of a page.")]

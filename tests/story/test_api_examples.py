@@ -1,0 +1,74 @@
+"""Examples and schemas may hold any JSON, also what no encoder of ours would write."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ringback.serve import Service, running
+from ringback.testing.asker import Asker
+from ringback.testing.background import Background, settings_for
+from ringback.testing.process import token
+from ringback.testing.quiet import QuietLog
+
+BEYOND_64_BITS = 10**30
+
+
+@asynccontextmanager
+async def quietly(directory: Path) -> AsyncIterator[Service]:
+    log = QuietLog()
+    async with running(settings_for(directory), log=log) as service:
+        yield service
+    assert log.errors == []
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
+    with Background(quietly(tmp_path_factory.mktemp("api"))) as background:
+        yield Asker(background.value.url, token())
+
+
+@pytest.fixture(scope="module")
+def send_example(api: Asker) -> str:
+    """The path that sends an example to an endpoint."""
+    app = api.made("/app", {"name": "Shop"})["id"]
+    endpoint = api.made(f"/app/{app}/endpoint", {"url": "https://shop.example/", "channels": ["x"]})
+    return f"/app/{app}/endpoint/{endpoint['id']}/send-example"
+
+
+def test_a_payload_is_sent_as_it_was_given(api: Asker, send_example: str) -> None:
+    payload = b'{ "amount" : 1000000000000000000000000000000 , "note":"\\u00e9"}'
+    sent = api.post(send_example, b'{"eventType":"a.b","payload":' + payload + b"}")
+    assert (sent.status, payload in sent.body) == (200, True)
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"1", b'{"a":1,"a":2}', b'{"a":"\xff"}'])
+def test_a_payload_is_checked_as_that_of_a_message(
+    api: Asker, send_example: str, payload: bytes
+) -> None:
+    reply = api.post(send_example, b'{"eventType":"a.b","payload":' + payload + b"}")
+    assert reply.status == 422
+
+
+def test_null_is_no_payload(api: Asker, send_example: str) -> None:
+    sent = api.post(send_example, {"eventType": "svix.ping", "payload": None})
+    assert (sent.status, sent.json["payload"]) == (200, {"success": True})
+
+
+def nested(depth: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {}
+    for _ in range(depth):
+        schema = {"not": schema}
+    return schema
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"maximum": BEYOND_64_BITS}, {"examples": [{"a": BEYOND_64_BITS}]}, nested(150), nested(400)],
+)
+def test_schemas_that_cannot_be_kept_are_refused(api: Asker, schema: dict[str, Any]) -> None:
+    reply = api.post("/event-type", {"name": "big", "description": "", "schemas": {"1": schema}})
+    assert (reply.status, reply.json["detail"][0]["loc"][:2]) == (422, ["body", "schemas"])
+    assert api.get("/event-type/big").status == 404
