@@ -152,6 +152,32 @@ def test_connections_closed_while_idle_are_forgotten() -> None:
 
 
 @on_both_loops
+def test_what_arrives_on_an_idle_connection_answers_nothing(loop: str) -> None:
+    async def story() -> None:
+        async with ChaosReceiver() as receiver, sender() as post:
+            for _ in range(2):
+                outcome = await post(receiver.url("/late-answer"))
+                assert isinstance(outcome, Reply)
+                assert outcome.status == 200
+                await receiver.disconnected()
+            assert receiver.connections == 2
+
+    run(story(), loop=loop)
+
+
+@on_both_loops
+def test_the_deadline_of_an_attempt_ends_with_it(loop: str) -> None:
+    async def story() -> None:
+        async with ChaosReceiver() as receiver, sender(delivery_timeout_s=0.1) as post:
+            for _ in range(3):
+                assert isinstance(await post(receiver.url("/ok")), Reply)
+                await asyncio.sleep(0.12)  # The deadline passes; the idle connection must live.
+            assert receiver.connections == 1
+
+    run(story(), loop=loop)
+
+
+@on_both_loops
 def test_many_at_once_keep_their_answers_apart(loop: str) -> None:
     async def story() -> None:
         async with ChaosReceiver() as receiver, sender(connections_idle_max=20) as post:

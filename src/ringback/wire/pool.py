@@ -21,7 +21,7 @@ class Pool:
         self._per_origin_max = settings.connections_idle_per_origin_max
         self._idle_max = settings.connections_idle_max
         self._now = now
-        self._stacks: dict[Origin, list[Connection]] = {}
+        self._stacks: dict[tuple[str, int, str, bool], list[Connection]] = {}
         self._ages: Deadlines[Connection] = Deadlines(
             settings.connection_idle_s, self._drop, loop=loop, now=now
         )
@@ -30,7 +30,7 @@ class Pool:
     def __len__(self) -> int:
         return len(self._ages)
 
-    def take(self, origin: Origin) -> Connection | None:
+    def take(self, origin: Origin | tuple[str, int, str, bool]) -> Connection | None:
         """An open connection to exactly this origin, or None."""
         stack = self._stacks.get(origin)
         while stack:

@@ -19,6 +19,7 @@ INFORMATIONAL_MAX: Final = 8
 _STATUS_MIN: Final = 100
 _SWITCHING_PROTOCOLS: Final = 101
 _RESET_CONTENT: Final = 205
+_LINE_BYTES: Final = len(": \r\n")
 _NOT_HTTP: Final = "the answer is not a valid HTTP/1.1 response"
 _NOT_FINAL: Final = "the answer is not a final HTTP response"
 
@@ -70,7 +71,7 @@ class ResponseReader:
         kept = self._kept_bytes_max
         return Reply(
             self._status,
-            tuple(self._headers),
+            tuple([_as_text(name, value) for name, value in self._headers]),
             self._body[:kept],
             self._body_bytes > kept or self._is_cut,
             timings,
@@ -84,16 +85,15 @@ class ResponseReader:
             self.is_last = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._status:  # A trailer, or the head of something that nobody asked for.
-            return
-        self._head_bytes += len(name) + len(value) + 4
-        self._headers.append((str(name, "latin-1").lower(), str(value, "latin-1")))
+        # Later ones are trailers, or the head of something that nobody asked for.
+        if not self._status:
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self.is_done:
             return
         self._status = self._parser.get_status_code()
-        if self._head_bytes > self._head_bytes_max:
+        if self._received > self._head_bytes_max and self._is_head_too_long():
             self._refuse_head()
         elif self._status == _RESET_CONTENT:
             # It has no body (RFC 9110 section 15.3.6), though many servers say so in no other way.
@@ -125,8 +125,7 @@ class ResponseReader:
 
     def _begin_head(self) -> None:
         self._status = 0
-        self._headers: list[tuple[str, str]] = []
-        self._head_bytes = 0
+        self._headers: list[tuple[bytes, bytes]] = []
         self._body = b""
         self._body_bytes = 0
         self._is_cut = False
@@ -146,11 +145,21 @@ class ResponseReader:
         ) and self.error is None:
             self.is_done = self.is_last = self._is_cut = True
 
+    def _is_head_too_long(self) -> bool:
+        """Of all that was received, a part may be the body, or skipped responses."""
+        lines = (len(name) + len(value) + _LINE_BYTES for name, value in self._headers)
+        return sum(lines) > self._head_bytes_max
+
     def _refuse_head(self) -> None:
         self.error = f"the headers of the response are longer than {self._head_bytes_max} bytes"
 
     def _ends_with_connection(self) -> bool:
         """Neither a length nor a final chunk says where the body ends (RFC 9112 section 6.3)."""
-        names = dict(self._headers)
+        names = dict(_as_text(name, value) for name, value in self._headers)
         coding = names.get("transfer-encoding", "").lower()
         return "content-length" not in names and not coding.endswith("chunked")
+
+
+def _as_text(name: bytes, value: bytes) -> tuple[str, str]:
+    """Every byte is a character of Latin-1, so nothing a receiver sends can fail to decode."""
+    return str(name, "latin-1").lower(), str(value, "latin-1")
