@@ -31,7 +31,7 @@ class Stage(Struct, frozen=True):
 @asynccontextmanager
 async def stage(directory: Path) -> AsyncIterator[Stage]:
     log = QuietLog()
-    settings = settings_for(directory, body_bytes_max=BODY_BYTES_MAX)
+    settings = settings_for(directory, body_bytes_max=BODY_BYTES_MAX, log_level="debug")
     async with running(settings, log=log) as service:
         yield Stage(service, log)
     assert log.errors == []
@@ -126,6 +126,13 @@ def test_a_trailing_slash_is_the_same_path_without_a_redirect(api: Asker, path: 
     assert not 300 <= slashed.status < 400
 
 
+def test_an_application_called_msg_is_an_application(api: Asker) -> None:
+    api.made("/app", {"name": "Shop", "uid": "msg"})
+    assert api.post("/app/msg", {}).status == 405
+    assert api.get("/app/msg").json["uid"] == "msg"
+    assert api.post("/app/msg/msg", {"eventType": "e", "payload": {}}).status == 202
+
+
 def test_head_is_get_without_the_body(api: Asker) -> None:
     app = api.made("/app", {"name": "Shop"})["id"]
     for path in (f"/app/{app}", "/app/none", "/nothing", "/health", "//docs"):
@@ -196,6 +203,19 @@ def test_the_log_says_who_and_what_and_no_secret(live: Background[Stage], api: A
     text = repr(live.value.log.lines)
     for secret in (given, "private", "visible", api.token, "Bearer"):
         assert secret not in text
+
+
+def test_what_succeeds_thousands_of_times_a_second_is_not_logged(tmp_path: Path) -> None:
+    log = QuietLog()
+    with Background(running(settings_for(tmp_path), log=log)) as background:
+        api = Asker(background.value.url, token())
+        app = api.made("/app", {"name": "Shop"})["id"]
+        log.lines.clear()
+        api.made(f"/app/{app}/msg", {"eventType": "e", "payload": {}})
+        api.get("/health/ping")
+        api.post(f"/app/{app}/msg", {})
+        background.run(background.value.engine.health())
+        assert [facts["status"] for _, event, facts in log.lines if event == "request"] == [422]
 
 
 # ---- bodies -------------------------------------------------------------------------------------

@@ -40,7 +40,9 @@ OPENAPI_PATH: Final = "/api/v1/openapi.json"
 DOCS_PATH: Final = "/docs"
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._\-]{1,128}")
-_HOT_PATH: Final = re.compile(r"/api/v1/app/[^/]+/msg")
+_HOT_START: Final = "/api/v1/app/"
+_HOT_END: Final = "/msg"
+_PROBES: Final = "/api/v1/health"
 _METHODS: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _CLOSE: Final = (b"connection", b"close")
 
@@ -79,6 +81,8 @@ class Api:
         self._hot = MessageCreate(services)
         self._router = _router(services, routes)
         self._is_draining = False
+        # Asked once: even a line that is filtered out costs microseconds to put together.
+        self._logs_all = services.settings.log_level == "debug"
         # Unguessable is not asked of a request id, only that no two are equal.
         self._id_prefix = services.clock.new_id("req")[:-8].encode()
         self._count = 0
@@ -94,7 +98,7 @@ class Api:
         exchange = self._exchange(scope)
         scope[KEY] = exchange
         started = time.perf_counter()
-        is_hot = exchange.method == "POST" and _HOT_PATH.fullmatch(exchange.path) is not None
+        is_hot = exchange.method == "POST" and _is_hot(exchange.path)
         if self._is_draining:
             await send_answer(send, exchange, _turned_away())
         elif is_hot:
@@ -103,7 +107,9 @@ class Api:
             await send_answer(send, exchange, _preflight(exchange))
         else:
             await self._route(scope, receive, send)
-        self._log(exchange, started, is_quiet=is_hot and exchange.status == 202)
+        is_quiet = exchange.status == 202 if is_hot else exchange.path.startswith(_PROBES)
+        if self._logs_all or not is_quiet:
+            self._log(exchange, started, is_quiet=is_quiet)
 
     def _exchange(self, scope: Scope) -> Exchange:
         headers = dict(scope["headers"])
@@ -130,10 +136,10 @@ class Api:
             await send_answer(send, exchange, answer_or_report(error, exchange, self._services))
 
     def _log(self, exchange: Exchange, started: float, *, is_quiet: bool) -> None:
-        """One line, without query, body or token. What succeeds thousands of times a second, and
-        probes, are for debugging only."""
+        """One line, without query, body or token. Accepted messages, which may be thousands a
+        second, and probes are for debugging only."""
         log = self._services.log
-        line = log.debug if is_quiet or exchange.path.startswith("/api/v1/health") else log.info
+        line = log.debug if is_quiet else log.info
         principal = exchange.principal
         line(
             "request",
@@ -144,6 +150,14 @@ class Api:
             org=None if principal is None else principal.org_id,
             request_id=exchange.request_id.decode(),
         )
+
+
+def _is_hot(path: str) -> bool:
+    """Whether it is `/api/v1/app/{app_id}/msg`."""
+    if not (path.endswith(_HOT_END) and path.startswith(_HOT_START)):
+        return False
+    app_ref = path[len(_HOT_START) : -len(_HOT_END)]
+    return app_ref != "" and "/" not in app_ref
 
 
 # ---- routing ------------------------------------------------------------------------------------
