@@ -15,7 +15,12 @@ from typing import Final
 import jwt
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
     load_pem_private_key,
     load_pem_public_key,
 )
@@ -186,19 +191,21 @@ def _verifying_key(settings: Settings) -> bytes:
     if settings.jwt_algorithm.startswith("HS"):
         return secret
     try:
-        if b"PRIVATE KEY" in secret:
-            return _public_pem(secret)
-        load_pem_public_key(secret)
+        key = _public_key(secret)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigError(f"jwt_secret must be a PEM key: {error}") from None
-    return secret
+    kind = Ed25519PublicKey if settings.jwt_algorithm == "EdDSA" else RSAPublicKey
+    if not isinstance(key, kind):
+        raise ConfigError(
+            f"jwt_secret is not a key for {settings.jwt_algorithm}; change it or jwt_algorithm"
+        )
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _public_pem(private_pem: bytes) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    key = load_pem_private_key(private_pem, password=None)
-    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+def _public_key(pem: bytes) -> PublicKeyTypes:
+    if b"PRIVATE KEY" in pem:
+        return load_pem_private_key(pem, password=None).public_key()
+    return load_pem_public_key(pem)
 
 
 def _signing_key(settings: Settings) -> bytes:
