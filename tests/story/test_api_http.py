@@ -181,7 +181,13 @@ def test_every_answer_has_an_id(api: Asker) -> None:
         assert given.headers["x-request-id"].startswith("req_")
 
 
+def settle(service: Service, loop: Background[Any]) -> None:
+    """A line is written in the same step as its answer: when the loop turns again, it is there."""
+    loop.run(service.engine.health())
+
+
 def test_the_log_says_who_and_what_and_no_secret(live: Background[Stage], api: Asker) -> None:
+    settle(live.value.service, live)
     live.value.log.lines.clear()
     given = "whsec_" + "S" * 32
     app = api.made("/app", {"name": "Shop"})["id"]
@@ -189,8 +195,7 @@ def test_the_log_says_who_and_what_and_no_secret(live: Background[Stage], api: A
     api.post("/app", {"name": "Shop"}, authorization="Bearer wrong")
     api.made(f"/app/{app}/msg", {"eventType": "e", "payload": {"private": 1}})
     api.get("/health/ping")
-    # A line is written in the same step as the answer: when the loop turns again, it is there.
-    live.run(live.value.service.engine.health())
+    settle(live.value.service, live)
     requests = [line for line in live.value.log.lines if line[1] == "request"]
     levels = [(level, facts["status"]) for level, _, facts in requests]
     assert levels == [
@@ -210,11 +215,12 @@ def test_what_succeeds_thousands_of_times_a_second_is_not_logged(tmp_path: Path)
     with Background(running(settings_for(tmp_path), log=log)) as background:
         api = Asker(background.value.url, token())
         app = api.made("/app", {"name": "Shop"})["id"]
+        settle(background.value, background)
         log.lines.clear()
         api.made(f"/app/{app}/msg", {"eventType": "e", "payload": {}})
         api.get("/health/ping")
         api.post(f"/app/{app}/msg", {})
-        background.run(background.value.engine.health())
+        settle(background.value, background)
         assert [facts["status"] for _, event, facts in log.lines if event == "request"] == [422]
 
 
