@@ -333,3 +333,18 @@ def test_a_large_answer_waits_for_a_slow_reader() -> None:
         assert len(body) == size
 
     talk(story, large)
+
+
+def test_an_answer_without_a_length_gets_one() -> None:
+    async def plain(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"twelve bytes"})
+
+    async def story(peer: Peer) -> None:
+        for _ in range(2):
+            peer.say(post(b""))
+            _status, headers, body = await peer.answer()
+            assert headers["content-length"] == "12"
+            assert body == b"twelve bytes"
+
+    talk(story, plain)

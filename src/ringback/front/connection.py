@@ -32,6 +32,7 @@ Headers = list[tuple[bytes, bytes]]
 HEAD_BYTES_MAX: Final = 64 * 1024
 HEADERS_MAX: Final = 100
 PIPELINE_MAX: Final = 16
+WITHOUT_BODY: Final = frozenset({204, 304})  # RFC 9110, 6.4.1
 DISCARDED_BYTES_MAX: Final = 16 * 1024 * 1024
 
 log = structlog.get_logger()
@@ -73,17 +74,17 @@ class Connection(asyncio.Protocol):
         self._is_last = False
         self._is_paused = False
         self._is_enqueued = False
-        self._is_reading_body = False
+        self._is_reading = False
         self.transport: asyncio.Transport
         self.idle_since_s: float | None = owner.now_s()
 
     # ---- what the listener does -----------------------------------------------------------------
 
     def finish(self) -> None:
-        """Close as soon as nothing is being served."""
+        """Close as soon as nothing is being served, nor a request half here."""
         self._is_last = True
         self._waiting.clear()
-        if self._serving is None:
+        if self._serving is None and not self._is_reading:
             self.transport.close()
 
     # ---- what the transport tells ---------------------------------------------------------------
@@ -130,7 +131,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._is_enqueued = False
-        self._is_reading_body = True
+        self._is_reading = True
         self._url = b""
         self._headers: Headers = []
         self._body: list[bytes] = []
@@ -165,7 +166,7 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
     def on_message_complete(self) -> None:
-        self._is_reading_body = False
+        self._is_reading = False
         if not self._is_enqueued:
             self._enqueue()
         elif self._serving is None:
@@ -242,7 +243,7 @@ class Connection(asyncio.Protocol):
     @property
     def _is_discarding(self) -> bool:
         """The rest of a refused request is still coming."""
-        return self._is_enqueued and self._is_reading_body
+        return self._is_enqueued and self._is_reading
 
     def _resume(self) -> None:
         if self._is_paused and not self._waiting and not self.transport.is_closing():
@@ -346,7 +347,7 @@ class _Request:
         body: bytes = message.get("body", b"")
         has_more: bool = message.get("more_body", False)
         if self._state == "new":
-            body = self._begin(has_more=has_more) + self._framed(body)
+            body = self._begin(len(body), has_more=has_more) + self._framed(body)
         else:
             body = self._framed(body)
         if not has_more:
@@ -355,16 +356,19 @@ class _Request:
                 body += b"0\r\n\r\n"
         await self._connection.write(body)
 
-    def _begin(self, *, has_more: bool) -> bytes:
+    def _begin(self, size: int, *, has_more: bool) -> bytes:
         """The head, once it is known whether the body comes in one piece."""
         if self._start is None:
             raise RuntimeError("an answer begins with its head")
         status: int = self._start["status"]
         headers: Headers = list(self._start["headers"])
         names = {name for name, _ in headers}
-        if has_more and b"content-length" not in names:
-            self._is_chunked = True
-            headers.append((b"transfer-encoding", b"chunked"))
+        if b"content-length" not in names and status not in WITHOUT_BODY:
+            if has_more:
+                self._is_chunked = True
+                headers.append((b"transfer-encoding", b"chunked"))
+            else:
+                headers.append((b"content-length", b"%d" % size))
         self._state = "begun"
         return self._connection.head(self, status, headers)
 

@@ -12,6 +12,7 @@ requests or dribbles the head of one.
 
 import asyncio
 import os
+from contextlib import suppress
 from email.utils import formatdate
 from typing import Final
 
@@ -35,6 +36,7 @@ class Front:
         self._listener: asyncio.Server | None = None
         self._ticking: asyncio.Task[None] | None = None
         self._connections: set[Connection] = set()
+        self._one_closed = asyncio.Event()
         self.app: App = _not_open
         self.body_bytes_max = body_bytes_max
         self.date = b""
@@ -72,19 +74,25 @@ class Front:
             self._ticking.cancel()
         for connection in list(self._connections):
             connection.finish()
-        if self.tasks:
-            await asyncio.wait(self.tasks, timeout=timeout_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._all_closed()
         return await self._cut_off()
 
+    async def _all_closed(self) -> None:
+        while self._connections:
+            self._one_closed.clear()
+            await self._one_closed.wait()
+
     async def _cut_off(self) -> int:
-        for connection in list(self._connections):
+        late = list(self._connections)
+        for connection in late:
             connection.transport.abort()
-        late = list(self.tasks)
         # The app hears of the lost connection first, so that nothing is answered half.
         await asyncio.sleep(0)
-        for task in late:
+        for task in list(self.tasks):
             task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
         return len(late)
 
     # What a connection asks of its listener
@@ -96,6 +104,7 @@ class Front:
 
     def closed(self, connection: Connection) -> None:
         self._connections.discard(connection)
+        self._one_closed.set()
 
     def now_s(self) -> float:
         return self._clock.monotonic()
