@@ -96,15 +96,8 @@ DEEP = 10_000
 PAYLOADS_REFUSED = {
     "NaN": b'{"a":NaN}',
     "Infinity": b'{"a":-Infinity}',
-    "1e400": b'{"a":1e400}',
-    "a million digits": b'{"a":' + b"1" * 200_000 + b"}",
-    "a million decimals": b'{"a":0.' + b"1" * 200_000 + b"e999999}",
     "deep objects": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
     "deep arrays": b'{"a":' + b"[" * DEEP + b"]" * DEEP + b"}",
-    "a key twice": b'{"a":1,"a":2}',
-    "a key twice, escaped": b'{"a":1,"\\u0061":2}',
-    "a key twice, deep down": b'{"x":[{"a":{"b":1,"c":":","b":2}}]}',
-    "a key twice beside a big number": b'{"a":123456789012345678901234567890,"a":1}',
     "half a surrogate pair": b'{"a":"\\ud800"}',
     "the other half": b'{"a":"\\udc00"}',
     "half a pair in a key": b'{"\\ud800":1}',
@@ -123,7 +116,7 @@ PAYLOADS_REFUSED = {
 
 
 @pytest.mark.parametrize("payload", PAYLOADS_REFUSED.values(), ids=PAYLOADS_REFUSED.keys())
-def test_payloads_that_readers_disagree_about(api: Asker, app: str, payload: bytes) -> None:
+def test_payloads_that_are_not_json(api: Asker, app: str, payload: bytes) -> None:
     reply = api.post(f"/app/{app}/msg", b'{"eventType":"e","payload":' + payload + b"}")
     assert reply.status == 422, (reply.status, reply.body[:200])
     [violation] = reply.json["detail"]
@@ -133,6 +126,12 @@ def test_payloads_that_readers_disagree_about(api: Asker, app: str, payload: byt
 
 
 PAYLOADS_KEPT = {
+    "1e400": b'{"a":1e400}',
+    "a key twice": b'{"a":1,"a":2}',
+    "a key twice, escaped": b'{"a":1,"\\u0061":2}',
+    "a key twice, deep down": b'{"x":[{"a":{"b":1,"c":":","b":2}}]}',
+    "a key twice beside a big number": b'{"a":123456789012345678901234567890,"a":1}',
+    "thousands of digits": b'{"a":' + b"1" * 4_000 + b"}",
     "spaces": b'{  "a" :\t1 ,\r\n"b":[ ] }',
     "escapes": b'{"a":"\\u00e9\\/\\ud83d\\ude00","\\u0062":"\\u0000"}',
     "UTF-8": '{"é":"😀\u2028"}'.encode(),
