@@ -11,7 +11,7 @@ receivers that break the rules of HTTP see `chaos`.
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, cast
 
 from msgspec import Struct
 
@@ -142,8 +142,8 @@ class _Connection(asyncio.Protocol):
         self._buffer = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
+        # Not every event loop's transports are asyncio's own class.
+        self._transport = cast(asyncio.Transport, transport)
         self._collector.opened(self)
 
     def connection_lost(self, error: Exception | None) -> None:
