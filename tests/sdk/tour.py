@@ -230,7 +230,7 @@ async def delivered(tour: Tour, count: int = 1) -> Any:
         listed = await tour.call("message_attempt.list_by_msg", tour.uid, tour.msg_id, options)
         if len(listed.data) >= count:
             return listed.data[-1]
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # sleeps: an attempt is only seen by asking for it
     raise AssertionError(f"{tour.msg_id} has fewer than {count} attempts")
 
 
