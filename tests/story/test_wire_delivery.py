@@ -171,7 +171,7 @@ def test_the_deadline_of_an_attempt_ends_with_it(loop: str) -> None:
         async with ChaosReceiver() as receiver, sender(delivery_timeout_s=0.1) as post:
             for _ in range(3):
                 assert isinstance(await post(receiver.url("/ok")), Reply)
-                await asyncio.sleep(0.12)  # sleeps: the deadline passes; the idle connection must live.
+                await asyncio.sleep(0.12)  # sleeps: past the deadline it must live
             assert receiver.connections == 1
 
     run(story(), loop=loop)
