@@ -138,7 +138,7 @@ class Publishers:
             try:
                 answer = await caller.post(self._path, body, **headers)
             except Refused:
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # sleeps: nobody listens between two lives
                 continue
             except Broken:
                 if not headers:
@@ -182,7 +182,7 @@ async def kill_again_and_again(world: str, tmp_path: Path, *, kills: int) -> Non
                 killed += 1
                 in_flight.update(in_flight_of(service.database, tmp_path / "copy.db", endpoints))
                 service.spawn()
-                await asyncio.sleep(chance.uniform(0.5, 1.1) * starts_s[0])
+                await asyncio.sleep(chance.uniform(0.5, 1.1) * starts_s[0])  # sleeps: dies again
             await service.ready()
         await publishers.accept(1)
         publishers.stop()
@@ -199,7 +199,7 @@ async def kill_again_and_again(world: str, tmp_path: Path, *, kills: int) -> Non
 
 async def live(publishers: Publishers, chance: random.Random) -> None:
     await publishers.accept(chance.randint(1, ACCEPTED_BEFORE_KILL_MAX))
-    await asyncio.sleep(chance.uniform(0, 0.02))
+    await asyncio.sleep(chance.uniform(0, 0.02))  # sleeps: any moment
 
 
 def deaths(chance: random.Random) -> int:
