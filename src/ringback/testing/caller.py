@@ -40,6 +40,7 @@ class Caller:
 
     def __init__(self, url: str, token: str) -> None:
         host, _, port = url.removeprefix("http://").rpartition(":")
+        self.url = url
         self._host, self._port = host.strip("[]"), int(port)
         self._head = f"Host: {host}\r\nAuthorization: Bearer {token}\r\n"
         self._lock = asyncio.Lock()
