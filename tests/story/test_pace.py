@@ -1,0 +1,233 @@
+"""How fast endpoints are sent to: rates are kept, nobody waits for another, memory stays bounded.
+
+A rate is a promise to the receiver, so it is counted by the receiver's own clock. Everything else
+here waits for signals: an arrival, a count in memory, a row in the database.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ringback.engine.engine import Engine
+from ringback.serve import running
+from ringback.testing.caller import Caller
+from ringback.testing.collector import Arrival, Collector
+from ringback.testing.eventually import eventually
+from ringback.testing.process import token
+from ringback.testing.quiet import QuietLog
+from ringback.testing.shop import Shop, loopback
+
+RATE = 20
+KIB = 1024
+
+
+def run(story: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(story)
+
+
+@asynccontextmanager
+async def service(tmp_path: Path, **changes: Any) -> AsyncIterator[tuple[Shop, Engine]]:
+    settings = loopback(tmp_path / "ringback.db", **changes)
+    async with (
+        running(settings, log=QuietLog()) as service,
+        Caller(service.url, token()) as caller,
+    ):
+        yield await Shop.open(caller), service.engine
+
+
+# ---- rates --------------------------------------------------------------------------------------
+
+
+def test_the_rate_of_an_endpoint_is_kept(tmp_path: Path) -> None:
+    """More than two seconds' worth, so that most of it waits in the database in between."""
+
+    async def story() -> None:
+        async with Collector() as receiver, service(tmp_path) as (shop, _):
+            await shop.endpoint(receiver.url(), throttleRate=RATE)
+            sent = {await shop.publish() for _ in range(3 * RATE)}
+            arrivals = await receiver.received(len(sent))
+            assert {each.msg_id for each in arrivals} == sent
+            check_rate(arrivals, RATE)
+
+    run(story())
+
+
+def test_the_rate_of_an_application_holds_for_all_its_endpoints_together(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Collector() as receiver, service(tmp_path) as (shop, _):
+            limited = await Shop.open(shop.caller, throttleRate=RATE)
+            await limited.endpoint(receiver.url("/a"))
+            await limited.endpoint(receiver.url("/b"))
+            await limited.endpoint(receiver.url("/slow"), throttleRate=RATE // 4)
+            for _ in range(RATE):
+                await limited.publish()
+            arrivals = await receiver.received(3 * RATE)
+            check_rate(arrivals, RATE)
+            check_rate([each for each in arrivals if each.path == "/slow"], RATE // 4)
+
+    run(story())
+
+
+def test_retries_and_resends_keep_the_rate_too(tmp_path: Path) -> None:
+    async def story() -> None:
+        seen: Counter[str] = Counter()
+
+        def fails_first(arrival: Arrival) -> int:
+            seen[arrival.msg_id] += 1
+            return 404 if seen[arrival.msg_id] == 1 else 200
+
+        async with (
+            Collector(fails_first) as receiver,
+            service(tmp_path, retry_schedule=(0.05,)) as (shop, _),
+        ):
+            endpoint_id = await shop.endpoint(receiver.url(), throttleRate=RATE)
+            sent = [await shop.publish() for _ in range(RATE)]
+            for msg_id in sent[:5]:
+                await shop.resend(msg_id, endpoint_id)
+            arrivals = await receiver.received(2 * RATE + 5)
+            check_rate(arrivals, RATE)
+
+    run(story())
+
+
+def check_rate(arrivals: Sequence[Arrival], rate: int) -> None:
+    """No second, wherever it begins, sees more than 1.1 times the rate and one."""
+    at_s = sorted(each.at_s for each in arrivals)
+    most = max(sum(1 for at in at_s[index:] if at < start + 1) for index, start in enumerate(at_s))
+    assert most <= 1.1 * rate + 1
+
+
+# ---- nobody waits for another -------------------------------------------------------------------
+
+
+def test_a_hanging_endpoint_holds_up_no_other(tmp_path: Path) -> None:
+    count = 300
+
+    async def story() -> None:
+        async with (
+            Collector(lambda each: None if each.path == "/hang" else 200) as receiver,
+            service(tmp_path, delivery_timeout_s=60) as (shop, _),
+        ):
+            await shop.endpoint(receiver.url("/hang"))
+            await shop.endpoint(receiver.url("/fine"))
+            for _ in range(count):
+                await shop.publish()
+            await receiver.until(lambda: came(receiver, "/fine") == count)
+            assert receiver.unanswered == came(receiver, "/hang") < count, "none was answered yet"
+            receiver.answer = lambda _: 200
+            receiver.release()
+            await receiver.until(lambda: came(receiver, "/hang") == count)
+
+    run(story())
+
+
+def test_hanging_endpoints_of_one_customer_hold_up_no_other_customer(tmp_path: Path) -> None:
+    """Five of six hang, and take all that each may take; the sixth gets everything."""
+    count = 100
+
+    async def story() -> None:
+        limits = {"inflight_max": 64, "inflight_per_endpoint_start": 10, "delivery_timeout_s": 60}
+        async with (
+            Collector(lambda each: 200 if each.path == "/fine" else None) as receiver,
+            service(tmp_path, **limits) as (shop, _),
+        ):
+            for number in range(5):
+                await shop.endpoint(receiver.url(f"/hang/{number}"))
+            for _ in range(20):
+                await shop.publish()
+            await receiver.until(lambda: receiver.unanswered == 50)
+            other = await Shop.open(shop.caller)
+            await other.endpoint(receiver.url("/fine"))
+            for _ in range(count):
+                await other.publish()
+            await receiver.until(lambda: came(receiver, "/fine") == count)
+            assert receiver.unanswered == 50
+            receiver.answer = lambda _: 200
+            receiver.release()
+            await receiver.received(count + 5 * 20)
+
+    run(story())
+
+
+def came(receiver: Collector, path: str) -> int:
+    return sum(each.path == path for each in receiver.arrivals)
+
+
+# ---- more than fits into memory -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"lane_queue_max": 10},
+        {"queue_max": 10},
+        {"lane_queue_max": 1, "queue_max": 1, "claim_batch_max": 3},
+        {"inflight_max": 2, "queue_max": 5},
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_waits_in_the_database_and_arrives_once(
+    limits: dict[str, int], tmp_path: Path
+) -> None:
+    count = 200
+
+    async def story() -> None:
+        async with (
+            Collector(lambda _: None) as receiver,
+            service(tmp_path, delivery_timeout_s=60, **limits) as (shop, engine),
+        ):
+            endpoint_id = await shop.endpoint(receiver.url())
+            sent = [await shop.publish({"n": number}) for number in range(count)]
+            held_max = min(limits.get("queue_max", count), limits.get("lane_queue_max", count))
+            assert engine.dispatcher.held <= held_max
+            waiting = await shop.waiting(endpoint_id)
+            assert waiting >= count - held_max - receiver.unanswered
+            receiver.answer = lambda _: 200
+            receiver.release()
+            await receiver.received(count)
+            await eventually(lambda: shop.waiting(endpoint_id), lambda left: left == 0)
+            assert Counter(each.msg_id for each in receiver.arrivals) == Counter(sent)
+
+    run(story())
+
+
+def test_bytes_in_memory_are_bounded_and_large_messages_arrive_all_the_same(
+    tmp_path: Path,
+) -> None:
+    count, size = 60, 64 * KIB
+    limit = 8 * size
+
+    async def story() -> None:
+        async with (
+            Collector(lambda _: None) as receiver,
+            service(tmp_path, delivery_timeout_s=60, queue_bytes_max=limit) as (shop, engine),
+        ):
+            await shop.endpoint(receiver.url("/a"))
+            await shop.endpoint(receiver.url("/b"))
+            most = 0
+            for number in range(count):
+                await shop.publish({"n": number, "x": "x" * (size - 100)})
+                most = max(most, engine.dispatcher.bytes)
+            assert most <= limit
+            receiver.answer = lambda _: 200
+            receiver.release()
+            await receiver.received(2 * count)
+            await eventually(idle(engine), lambda held: held == (0, 0, 0))
+            assert set(
+                Counter((each.msg_id, each.path) for each in receiver.arrivals).values()
+            ) == {1}
+
+    run(story())
+
+
+def idle(engine: Engine) -> Any:
+    async def look() -> tuple[int, int, int]:
+        dispatcher = engine.dispatcher
+        return dispatcher.held, dispatcher.in_flight, dispatcher.bytes
+
+    return look
