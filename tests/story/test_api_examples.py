@@ -44,7 +44,7 @@ def test_a_payload_is_sent_as_it_was_given(api: Asker, send_example: str) -> Non
     assert (sent.status, payload in sent.body) == (200, True)
 
 
-@pytest.mark.parametrize("payload", [b"[]", b"1", b'{"a":1,"a":2}', b'{"a":"\xff"}'])
+@pytest.mark.parametrize("payload", [b"[]", b"1", b'{"a":"\xff"}'])
 def test_a_payload_is_checked_as_that_of_a_message(
     api: Asker, send_example: str, payload: bytes
 ) -> None:
