@@ -154,6 +154,40 @@ def test_hanging_endpoints_of_one_customer_hold_up_no_other_customer(tmp_path: P
     run(story())
 
 
+def test_new_messages_do_not_keep_a_retry_waiting(tmp_path: Path) -> None:
+    """The lane always has more new messages in memory than it can send."""
+
+    async def story() -> None:
+        limits = {"inflight_per_endpoint_start": 4, "inflight_per_endpoint_max": 4}
+        async with (
+            Collector(lambda _: None) as receiver,
+            service(tmp_path, retry_schedule=(0.01,), **limits) as (shop, engine),
+        ):
+            await shop.endpoint(receiver.url())
+            first_id = await shop.publish()
+            for _ in range(40):
+                await shop.publish()
+            await receiver.received(4)
+            receiver.release(404)
+            await shop.attempts(first_id, 1)
+            for _ in range(50):
+                count = len(receiver.arrivals)
+                receiver.release()
+                for _ in range(6):
+                    await shop.publish()
+                await receiver.received(count + 1)
+                assert engine.dispatcher.held > 8
+                if [each.msg_id for each in receiver.arrivals].count(first_id) == 2:
+                    break
+            else:
+                pytest.fail("300 new messages went before a retry that was due")
+            receiver.answer = lambda _: 200
+            receiver.release()
+            await eventually(idle(engine), lambda held: held == (0, 0, 0))
+
+    run(story())
+
+
 def came(receiver: Collector, path: str) -> int:
     return sum(each.path == path for each in receiver.arrivals)
 

@@ -265,10 +265,28 @@ def test_a_lane_asks_for_waiting_work_when_it_runs_low() -> None:
         to = plan("a")
         stage.offer(to, 12)
         room, closed_s = stage.dispatcher.room(to.endpoint.id)
-        assert (room, closed_s) == (0, 0.0)
+        assert (room, closed_s) == (4, 0.0), "a windowful, however much is new"
         await stage.end(2)
         await stage.end(4)
         assert stage.asked == 1
+
+    run(story)
+
+
+def test_what_was_claimed_takes_turns_with_what_is_new() -> None:
+    async def story(stage: Stage) -> None:
+        to = plan("a")
+        stage.offer(to, 10)
+        for _ in range(3):
+            stage.dispatcher.dispatch_claimed(to, job(to))
+        lane = stage.dispatcher.lane(to)
+        turns = [waiting.is_claimed for waiting in lane.queue]
+        assert turns == [True, False, True, False, True, False, False, False, False]
+        assert stage.dispatcher.room(to.endpoint.id) == (1, 0.0)
+        await stage.end(4)
+        assert lane.claimed == sum(waiting.is_claimed for waiting in lane.queue)
+        await stage.end(8)
+        assert (lane.claimed, stage.asked) == (0, 1)
 
     run(story)
 

@@ -103,7 +103,8 @@ class Dispatcher:
         """How many waiting deliveries to claim for a lane, and for how long it is closed if none.
 
         Enough to keep its window busy until the next claim; a lane at its limit asks for more
-        itself when half of that is done.
+        itself when half of that is done. A lane that new messages keep busy all by themselves may
+        take a windowful on top: else its retries would wait for as long as it is busy.
         """
         room = self._settings.queue_max - self.held
         if self._is_stopped or self._is_paused or self.is_out_of_bytes:
@@ -114,10 +115,12 @@ class Dispatcher:
         closed_s = lane.closed_until_s() - self._clock.monotonic()
         if closed_s > 0:
             return 0, closed_s
-        most = min(2 * lane.in_flight_max(), lane.held_max(self._settings.lane_queue_max) + 1)
-        room = min(room, most - lane.held - lane.in_flight)
+        held_max = lane.held_max(self._settings.lane_queue_max)
+        most = min(2 * lane.in_flight_max(), held_max + 1) - lane.held - lane.in_flight
+        if lane.breaker.is_closed:
+            most = max(most, min(lane.in_flight_max(), held_max) - lane.claimed)
         lane.wants_claim = True
-        return max(0, room), 0.0
+        return max(0, min(room, most)), 0.0
 
     # ---- work -----------------------------------------------------------------------------------
 
@@ -128,12 +131,17 @@ class Dispatcher:
         self._pump(lane)
 
     def dispatch_claimed(self, plan: Plan, job: Job) -> None:
-        """The same for a job that was claimed, without reservation."""
+        """The same for a job that was claimed, without reservation.
+
+        It takes turns with what is new, which would have gone before it for having found room.
+        """
         lane = self.lane(plan)
         lane.held += 1
         self.held += 1
         self.bytes += job.size
-        lane.queue.append(job)
+        job.is_claimed = True
+        lane.queue.insert(2 * lane.claimed, job)
+        lane.claimed += 1
         self._pump(lane)
 
     def lane(self, plan: Plan) -> Lane:
@@ -210,6 +218,7 @@ class Dispatcher:
 
     def _start(self, lane: Lane, job: Job) -> None:
         lane.held -= 1
+        lane.claimed -= job.is_claimed
         lane.in_flight += 1
         self.held -= 1
         self.in_flight += 1
@@ -273,7 +282,9 @@ class Dispatcher:
             self._start(lane, lane.queue.popleft())
 
     def _ask_for_work(self, lane: Lane) -> None:
-        if lane.wants_claim and lane.held + lane.in_flight <= lane.in_flight_max():
+        if lane.wants_claim and (
+            lane.held + lane.in_flight <= lane.in_flight_max() or self._has_turn(lane)
+        ):
             lane.wants_claim = False
             self._wants_work()
         elif (
@@ -283,6 +294,11 @@ class Dispatcher:
         ):
             self._was_full = False
             self._wants_work()
+
+    def _has_turn(self, lane: Lane) -> bool:
+        """Whether all that was claimed for a busy lane is under way, and there is room for more."""
+        is_full = self.held >= self._settings.queue_max or self.is_out_of_bytes
+        return lane.breaker.is_closed and not lane.claimed and not is_full
 
     # ---- what results do to a lane --------------------------------------------------------------
 
@@ -319,6 +335,7 @@ class Dispatcher:
         if lane.queue:
             jobs = list(lane.queue)
             lane.queue.clear()
+            lane.claimed = 0
             lane.held -= len(jobs)
             self.held -= len(jobs)
             self.bytes -= sum(job.size for job in jobs)
@@ -353,6 +370,7 @@ class Dispatcher:
             self.bytes -= sum(job.size for job in lane.queue)
             self.held -= len(lane.queue)
             lane.held -= len(lane.queue)
+            lane.claimed = 0
             lane.queue.clear()
 
     async def finish(self, timeout_s: float) -> None:

@@ -24,14 +24,18 @@ class Batch:
 
 
 class Job:
-    """A delivery in memory. `message` is None when its payload did not fit and is read later."""
+    """A delivery in memory. `message` is None when its payload did not fit and is read later.
 
-    __slots__ = ("batch", "delivery", "message", "size")
+    `is_claimed`: it waited in the database before, so it is older than what is new.
+    """
+
+    __slots__ = ("batch", "delivery", "is_claimed", "message", "size")
 
     def __init__(self, delivery: Delivery, batch: Batch, message: Message | None) -> None:
         self.delivery = delivery
         self.batch = batch
         self.message = message
+        self.is_claimed = False
         self.size = len(message.body or b"") if message is not None else 0
 
 
@@ -46,11 +50,13 @@ class AppLanes:
 
 
 class Lane:
-    """`held` counts the jobs that wait here, those whose commit is under way included."""
+    """`held` counts the jobs that wait here, those whose commit is under way included, `claimed`
+    those of the queue that waited in the database before."""
 
     __slots__ = (
         "app",
         "breaker",
+        "claimed",
         "failing_since_ms",
         "fastest_ms",
         "has_timer",
@@ -75,6 +81,7 @@ class Lane:
         self.failing_since_ms = plan.endpoint.failing_since_ms
         self.queue: deque[Job] = deque()
         self.held = 0
+        self.claimed = 0
         self.in_flight = 0
         self.paused_until_s = 0.0
         self.is_hungry = False
