@@ -148,9 +148,9 @@ def test_recover_sends_again_what_failed_since_then_and_nothing_else(tmp_path: P
             receiver.answer = lambda _: 404
             long_ago = [await shop.publish() for _ in range(3)]
             await receiver.received(3)
-            await asyncio.sleep(0.01)  # Instants of ids are exact to 4 ms.
+            await asyncio.sleep(0.01)  # sleeps: ids are exact to 4 ms
             since = datetime.now(UTC)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # sleeps: ids are exact to 4 ms
             receiver.answer = lambda _: 200
             fine = [await shop.publish() for _ in range(3)]
             await receiver.received(6)
