@@ -360,12 +360,13 @@ def test_a_response_that_is_not_text_is_kept_and_shown_safely(tmp_path: Path) ->
     run(story())
 
 
-def test_a_cookie_is_never_sent_back(tmp_path: Path) -> None:
+def test_a_cookie_is_never_sent_back_nor_kept(tmp_path: Path) -> None:
     async def story() -> None:
         async with ChaosReceiver("cookie") as chaos, service(tmp_path) as shop:
             await shop.endpoint(chaos.url())
             for _ in range(3):
-                await shop.attempts(await shop.publish(), 1)
+                [attempt] = await shop.attempts(await shop.publish(), 1)
+                assert attempt["responseHeaders"] == [["content-length", "2"]]
             assert len(chaos.requests) == 3
             assert all(each.header("cookie") is None for each in chaos.requests)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ringback.config import Settings
 from ringback.model import Timings
 from ringback.wire.port import Reply
-from ringback.wire.response import INFORMATIONAL_MAX, ResponseReader
+from ringback.wire.response import CREDENTIALS, INFORMATIONAL_MAX, ResponseReader
 
 SETTINGS = Settings(
     response_head_bytes_max=200, response_read_bytes_max=300, response_kept_bytes_max=10
@@ -77,6 +77,21 @@ def test_headers_are_lower_case_in_order_without_trailers_and_hints() -> None:
         ("x-b", "1"), ("x-a", ""), ("x-b", "\xc3\xbc"), ("transfer-encoding", "chunked"),
     )  # fmt: skip
     assert answer.header("x-b") == "1"
+
+
+def test_credentials_are_left_out_and_challenges_are_not() -> None:
+    secret = b"".join(b"%b: secret\r\n" % name.title().encode() for name in sorted(CREDENTIALS))
+    wire = (
+        b"HTTP/1.1 401 No\r\nSet-Cookie: a=1; HttpOnly\r\n" + secret + b"SET-COOKIE: b=2\r\n"
+        b"WWW-Authenticate: Bearer\r\nProxy-Authenticate: Basic\r\nX-Set-Cookie: no\r\n"
+        b"Content-Length: 0\r\n\r\n"
+    )
+    roomy = reader(Settings())
+    roomy.feed(wire)
+    assert reply(roomy).headers == (
+        ("www-authenticate", "Bearer"), ("proxy-authenticate", "Basic"), ("x-set-cookie", "no"),
+        ("content-length", "0"),
+    )  # fmt: skip
 
 
 REFUSED = [

@@ -4,7 +4,7 @@ Framing is llhttp's, in its strict mode: both Content-Length and Transfer-Encodi
 bare newlines, folded headers and control characters in a header are refused, and so not an answer.
 1xx responses are skipped, a few of them; 101 is refused, as nothing was upgraded. Bodies are never
 unpacked. A body over `response_read_bytes_max` ends there: what is known by then is the answer, and
-the connection must be closed.
+the connection must be closed. Headers that carry a credential are not handed on, see CREDENTIALS.
 """
 
 from typing import Final
@@ -16,6 +16,24 @@ from ringback.model import Timings
 from ringback.wire.port import Reply
 
 INFORMATIONAL_MAX: Final = 8
+# What a receiver hands to its client and nobody else (a session, a token, proof of a shared secret),
+# and headers of an endpoint whose values the API does not show, should a receiver send them back.
+# Replies are kept and shown for weeks to whoever may read attempts, and the client uses none of
+# these. Challenges (WWW-Authenticate, Proxy-Authenticate) prove nothing and say why a request was
+# refused, so they stay.
+CREDENTIALS: Final = frozenset(
+    {
+        "authentication-info",
+        "authorization",
+        "cookie",
+        "proxy-authentication-info",
+        "proxy-authorization",
+        "set-cookie",
+        "set-cookie2",
+        "x-api-key",
+        "x-auth-token",
+    }
+)
 _STATUS_MIN: Final = 100
 _SWITCHING_PROTOCOLS: Final = 101
 _RESET_CONTENT: Final = 205
@@ -69,9 +87,15 @@ class ResponseReader:
     def reply(self, timings: Timings) -> Reply:
         """The response, once it `is_done`."""
         kept = self._kept_bytes_max
+        # Every byte is a character of Latin-1, so nothing a receiver sends can fail to decode.
+        headers = [
+            (lower, str(value, "latin-1"))
+            for name, value in self._headers
+            if (lower := str(name, "latin-1").lower()) not in CREDENTIALS
+        ]
         return Reply(
             self._status,
-            tuple([_as_text(name, value) for name, value in self._headers]),
+            tuple(headers),
             self._body[:kept],
             self._body_bytes > kept or self._is_cut,
             timings,
@@ -155,11 +179,6 @@ class ResponseReader:
 
     def _ends_with_connection(self) -> bool:
         """Neither a length nor a final chunk says where the body ends (RFC 9112 section 6.3)."""
-        names = dict(_as_text(name, value) for name, value in self._headers)
-        coding = names.get("transfer-encoding", "").lower()
-        return "content-length" not in names and not coding.endswith("chunked")
-
-
-def _as_text(name: bytes, value: bytes) -> tuple[str, str]:
-    """Every byte is a character of Latin-1, so nothing a receiver sends can fail to decode."""
-    return str(name, "latin-1").lower(), str(value, "latin-1")
+        names = {name.lower(): value for name, value in self._headers}
+        coding = names.get(b"transfer-encoding", b"").lower()
+        return b"content-length" not in names and not coding.endswith(b"chunked")
