@@ -181,6 +181,40 @@ def test_every_answer_has_an_id(api: Asker) -> None:
         assert given.headers["x-request-id"].startswith("req_")
 
 
+LARGE = b" " * (BODY_BYTES_MAX + 1)
+ANSWERS: list[tuple[str, str, object, int]] = [
+    ("GET", "/app", None, 200),
+    ("HEAD", "/app", None, 200),
+    ("OPTIONS", "/app", None, 204),
+    ("GET", "/health/ping", None, 204),
+    ("POST", "/app", {"name": "Shop"}, 201),
+    ("POST", "/app/{app}/msg", {"eventType": "e", "payload": {}}, 202),
+    ("GET", "//", None, 307),
+    ("GET", "//docs", None, 200),
+    ("GET", "/openapi.json", None, 200),
+    ("GET", "/app?limit=x", None, 400),
+    ("GET", "/app/none", None, 404),
+    ("GET", "/nothing", None, 404),
+    ("DELETE", "/app", None, 405),
+    ("POST", "/app", LARGE, 413),
+    ("POST", "/app/{app}/msg", LARGE, 413),
+    ("POST", "/app", {}, 422),
+    ("POST", "/app/{app}/msg", {}, 422),
+    ("GET", "/stream", None, 501),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status"), ANSWERS)
+def test_no_answer_is_guessed_to_be_something_else(
+    api: Asker, method: str, path: str, body: object, status: int
+) -> None:
+    app = api.made("/app?get_if_exists=true", {"name": "Shop", "uid": "sniffed"})["id"]
+    reply = api.ask(method, path.format(app=app), body)
+    assert (reply.status, reply.headers["x-content-type-options"]) == (status, "nosniff")
+    stranger = api.with_token("").ask(method, path.format(app=app), body)
+    assert stranger.headers["x-content-type-options"] == "nosniff"
+
+
 def settle(service: Service, loop: Background[Any]) -> None:
     """A line is written in the same step as its answer: when the loop turns again, it is there."""
     loop.run(service.engine.health())
@@ -317,6 +351,7 @@ def test_a_service_that_stops_turns_requests_away(live: Background[Stage]) -> No
     ):
         status, headers = live.run(asked_directly(app, method, path))
         assert (status, headers[b"retry-after"], headers[b"connection"]) == (503, b"1", b"close")
+        assert headers[b"x-content-type-options"] == b"nosniff"
     assert log.errors == []
 
 

@@ -212,6 +212,7 @@ def test_what_is_not_a_request_is_refused_in_words(request_bytes: bytes, status:
         got, headers, body = await peer.answer()
         assert got == status
         assert headers["content-type"] == "application/json"
+        assert headers["x-content-type-options"] == "nosniff"
         assert set(json.loads(body)) == {"code", "detail"}
         assert await peer.is_hung_up()
 
@@ -244,8 +245,8 @@ def test_an_app_that_breaks_is_a_500_in_words(caplog: pytest.LogCaptureFixture) 
 
     async def story(peer: Peer) -> None:
         peer.say(post(b""))
-        status, _headers, body = await peer.answer()
-        assert status == 500
+        status, headers, body = await peer.answer()
+        assert (status, headers["x-content-type-options"]) == (500, "nosniff")
         assert b"secret" not in body
         assert await peer.is_hung_up()
 

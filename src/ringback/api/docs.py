@@ -41,7 +41,6 @@ def docs_page(document: bytes) -> Answer:
         html.encode(),
         (
             (b"content-security-policy", policy.encode()),
-            (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"no-referrer"),
         ),
         b"text/html; charset=utf-8",

@@ -1,7 +1,7 @@
 """One request and its answer on the wire: reading the body, writing the response.
 
-Every response of the API is written by `send_answer`, so every one has the request id and the CORS
-header, and is seen by the access log.
+Every response of the API is written by `send_answer`, so every one has the request id, the CORS
+headers and `nosniff`, and is seen by the access log.
 """
 
 from typing import Final
@@ -17,6 +17,8 @@ from ringback.errors import PayloadTooLarge
 KEY: Final = "ringback.exchange"
 _CORS: Final = (b"access-control-allow-origin", b"*")
 _EXPOSE: Final = (b"access-control-expose-headers", b"x-request-id")
+# Answers hold what strangers sent; no browser shall take that for anything but JSON.
+_NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 
 
 class Exchange(Struct):
@@ -74,7 +76,8 @@ def _too_large(bytes_max: int) -> PayloadTooLarge:
 
 async def send_answer(send: Send, exchange: Exchange, answer: Answer) -> None:
     body = answer.body
-    headers = [(b"x-request-id", exchange.request_id), _CORS, _EXPOSE, *answer.headers]
+    request_id = (b"x-request-id", exchange.request_id)
+    headers = [request_id, _CORS, _EXPOSE, _NOSNIFF, *answer.headers]
     if answer.status != 204:
         headers.append((b"content-length", b"%d" % len(body)))
         if body:

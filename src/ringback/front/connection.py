@@ -46,7 +46,8 @@ def _status_line(status: int) -> bytes:
 _STATUS_LINES: Final = {status: _status_line(status) for status in range(100, 600)}
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 _PROBLEM: Final = (
-    b"%b%bcontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+    b"%b%bcontent-type: application/json\r\nx-content-type-options: nosniff\r\n"
+    b"content-length: %d\r\nconnection: close\r\n\r\n%b"
 )
 
 
@@ -381,6 +382,7 @@ class _Request:
         body = b'{"code":"server_error","detail":"The server could not answer; see its log."}'
         headers = [
             (b"content-type", b"application/json"),
+            (b"x-content-type-options", b"nosniff"),
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
         ]

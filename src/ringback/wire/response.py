@@ -16,11 +16,11 @@ from ringback.model import Timings
 from ringback.wire.port import Reply
 
 INFORMATIONAL_MAX: Final = 8
-# What a receiver hands to its client and nobody else (a session, a token, proof of a shared secret),
-# and headers of an endpoint whose values the API does not show, should a receiver send them back.
-# Replies are kept and shown for weeks to whoever may read attempts, and the client uses none of
-# these. Challenges (WWW-Authenticate, Proxy-Authenticate) prove nothing and say why a request was
-# refused, so they stay.
+# What a receiver hands to its client and nobody else (a session, a token, proof of a shared
+# secret), and headers of an endpoint whose values the API does not show, should a receiver send
+# them back. Replies are kept and shown for weeks to whoever may read attempts, and the client uses
+# none of these. Challenges (WWW-Authenticate, Proxy-Authenticate) prove nothing and say why a
+# request was refused, so they stay.
 CREDENTIALS: Final = frozenset(
     {
         "authentication-info",
