@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ringback.errors import SecretError
 from ringback.model import SignatureType
 from ringback.sign import secret
-from ringback.sign.secret import Ed25519Key, HmacKey, generate, parse, public_text, verbatim_key
+from ringback.sign.hmac_key import HmacKey
+from ringback.sign.secret import Ed25519Key, generate, parse, public_text, verbatim_key
 
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 WHSK = (

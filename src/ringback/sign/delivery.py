@@ -16,7 +16,8 @@ from ringback.errors import SecretError
 from ringback.model import Secret, SignatureScheme
 from ringback.sign import standard
 from ringback.sign.providers import github, stripe
-from ringback.sign.secret import HmacKey, parse
+from ringback.sign.hmac_key import HmacKey
+from ringback.sign.secret import parse
 
 
 def signed_headers(

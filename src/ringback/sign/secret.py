@@ -19,15 +19,16 @@ both. Nothing is written anywhere.
 
 from base64 import b64decode, b64encode
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.hmac import HMAC
 from msgspec import Struct
 
 from ringback.errors import SecretError
 from ringback.model import SignatureType
+from ringback.sign.hmac_key import HmacKey, hmac_key
+
+if TYPE_CHECKING:  # who only verifies HMAC need not load it
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 HMAC_PREFIX: Final = "whsec_"
 PRIVATE_PREFIX: Final = "whsk_"
@@ -47,29 +48,10 @@ KEYS_CACHED_MAX: Final = 4_096
 _EMPTY: Final = "the signing secret is empty; give one, or leave it out to get a new one"
 
 
-class HmacKey(Struct, frozen=True, eq=False):
-    """An HMAC-SHA256 key that has already been mixed in; signing copies this state.
-
-    `state` is never updated, so one key serves any number of signatures and threads.
-    """
-
-    state: HMAC
-
-    def sign(self, *parts: bytes) -> bytes:
-        """The 32-byte tag of the parts joined, without joining them."""
-        state = self.state.copy()
-        for part in parts:
-            state.update(part)
-        return state.finalize()
-
-    def __repr__(self) -> str:
-        return "HmacKey(…)"
-
-
 class Ed25519Key(Struct, frozen=True, eq=False):
     """An Ed25519 key pair; `public` is the raw 32 bytes that receivers may know."""
 
-    private: Ed25519PrivateKey
+    private: "Ed25519PrivateKey"
     public: bytes
 
     def sign(self, *parts: bytes) -> bytes:
@@ -125,10 +107,8 @@ def verbatim_key(text: str) -> HmacKey:
 
 @lru_cache(maxsize=KEYS_CACHED_MAX)
 def _verbatim_key(text: str) -> HmacKey:
-    if not text:
-        raise SecretError(_EMPTY)
     # A lone surrogate is encoded rather than refused: a UnicodeEncodeError would carry the secret.
-    return _hmac_key(text.encode("utf-8", "surrogatepass"))
+    return hmac_key(text.encode("utf-8", "surrogatepass"))
 
 
 @lru_cache(maxsize=KEYS_CACHED_MAX)
@@ -187,11 +167,7 @@ def _parse_hmac(raw: bytes) -> HmacKey:
             f"a whsec_ secret holds {HMAC_BYTES_MIN} to {HMAC_BYTES_MAX} bytes in base64,"
             f" this one {len(raw)}; 32 random bytes are a good choice"
         )
-    return _hmac_key(raw)
-
-
-def _hmac_key(raw: bytes) -> HmacKey:
-    return HmacKey(HMAC(raw, SHA256()))
+    return hmac_key(raw)
 
 
 def _parse_ed25519(raw: bytes) -> Ed25519Key:
@@ -209,5 +185,7 @@ def _parse_ed25519(raw: bytes) -> Ed25519Key:
 
 
 def _key_pair(seed: bytes) -> Ed25519Key:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     private = Ed25519PrivateKey.from_private_bytes(seed)
     return Ed25519Key(private, private.public_key().public_bytes_raw())

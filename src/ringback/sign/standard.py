@@ -15,7 +15,8 @@ from binascii import b2a_base64
 from collections.abc import Sequence
 from typing import Literal
 
-from ringback.sign.secret import HmacKey, Key
+from ringback.sign.hmac_key import HmacKey
+from ringback.sign.secret import Key
 
 HeaderFamily = Literal["webhook", "svix"]
 
