@@ -6,8 +6,8 @@ them does, the endpoint beside it gets its message, and the service says in word
 
 import asyncio
 import base64
-import ssl
-from collections.abc import AsyncIterator, Coroutine
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,8 +16,11 @@ from typing import Any
 import pytest
 import trustme
 
+from ringback.config import Settings
 from ringback.serve import running
+from ringback.testing.bombs import BOMBS, UNPACKED_BYTES
 from ringback.testing.caller import Caller
+from ringback.testing.certificates import LONG_AGO, self_signed, served
 from ringback.testing.chaos import ChaosReceiver, closed_port
 from ringback.testing.collector import Collector
 from ringback.testing.eventually import eventually
@@ -27,6 +30,8 @@ from ringback.testing.shop import Shop, loopback
 
 TIMEOUT_S = 0.4
 RETRY_S = 0.02
+# Far above what one small service uses, and far below what the bombs unpack to.
+MEMORY_BYTES_MAX = 64 * 1024 * 1024
 
 # What a receiver does, the status that is recorded, and a word of the error: an answer has none.
 DELIVERED: dict[str, int] = {
@@ -77,9 +82,13 @@ BROKEN: dict[str, str] = {
     "garbage": "HTTP",
     "bad-status-line": "HTTP",
     "http2": "HTTP",
+    "http2/preface": "HTTP",
+    "http2/goaway": "HTTP",
     "two-framings": "HTTP",
     "upgrade": "HTTP",
     "informational": "HTTP",
+    "informational/drip": "HTTP",
+    "header-bomb": "head",
     "endless/headers": "head",
     "endless/header-line": "head",
 }
@@ -209,20 +218,59 @@ def test_an_address_that_policy_forbids(tmp_path: Path) -> None:
     run(story())
 
 
-def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    """One that the service believes in, as it would in the system's."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    return authority
 
+
+def test_a_private_authority_can_be_trusted(tmp_path: Path, authority: trustme.CA) -> None:
     async def story() -> None:
         async with (
-            ChaosReceiver(tls=context) as chaos,
+            ChaosReceiver(tls=served(authority.issue_cert("127.0.0.1"))) as chaos,
+            Collector() as steady,
+            service(tmp_path) as shop,
+        ):
+            msg_id, endpoint_id = await tell_both(shop, chaos.url(), steady)
+            [attempt] = await shop.attempts(msg_id, 1, endpoint_id)
+            assert (attempt["statusText"], attempt["error"]) == ("success", None)
+
+    run(story())
+
+
+Issue = Callable[[trustme.CA], trustme.LeafCert]
+
+
+@pytest.mark.parametrize(
+    ("issue", "said"),
+    [
+        (lambda ours: ours.issue_cert("127.0.0.1", not_after=LONG_AGO), "has expired"),
+        (lambda ours: ours.issue_cert("other.test"), "IP address mismatch"),
+        (lambda _: trustme.CA().issue_cert("127.0.0.1"), "unable to get local issuer"),
+        (lambda _: self_signed(), "self-signed certificate"),
+    ],
+    ids=["expired", "wrong host", "unknown authority", "self-signed"],
+)
+def test_a_receiver_that_cannot_prove_who_it_is_gets_nothing(
+    issue: Issue, said: str, tmp_path: Path, authority: trustme.CA
+) -> None:
+    async def story() -> None:
+        async with (
+            ChaosReceiver(tls=served(issue(authority))) as chaos,
             Collector() as steady,
             service(tmp_path) as shop,
         ):
             msg_id, hostile_id = await tell_both(shop, chaos.url(), steady)
-            first, _ = await shop.attempts(msg_id, 2, hostile_id)
-            assert first["responseStatusCode"] == 0
-            assert "certificate" in first["error"]
+            first, last = await shop.attempts(msg_id, 2, hostile_id)
+            for attempt in (first, last):
+                assert (attempt["statusText"], attempt["responseStatusCode"]) == ("fail", 0)
+                assert "the certificate of 127.0.0.1 was refused: " in attempt["error"]
+                assert said in attempt["error"]
+            assert first["nextAttempt"] is not None
+            assert last["nextAttempt"] is None
             assert chaos.requests == []
 
     run(story())
@@ -358,6 +406,32 @@ def test_a_response_that_is_not_text_is_kept_and_shown_safely(tmp_path: Path) ->
                 assert answer.headers["content-type"] == "application/json"
 
     run(story())
+
+
+@pytest.mark.parametrize("coding", BOMBS)
+def test_a_packed_answer_is_kept_as_it_came_and_never_unpacked(coding: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with ChaosReceiver() as chaos, Collector() as steady, service(tmp_path) as shop:
+            msg_id, hostile_id = await tell_both(shop, chaos.url(f"/bomb/{coding}"), steady)
+            [attempt] = await shop.attempts(msg_id, 1, hostile_id)
+            assert chaos.requests[0].header("accept-encoding") == "identity"
+            assert (attempt["statusText"], attempt["responseStatusCode"]) == ("success", 200)
+            assert ["content-encoding", coding] in attempt["responseHeaders"]
+            kept = base64.b64decode(attempt["response"])
+            assert kept == BOMBS[coding][: len(kept)]
+            assert len(kept) == Settings().response_kept_bytes_max
+
+    assert peak_bytes(story()) < MEMORY_BYTES_MAX < UNPACKED_BYTES
+
+
+def peak_bytes(story: Coroutine[Any, Any, None]) -> int:
+    """The most memory that the story held at a time."""
+    tracemalloc.start()
+    try:
+        run(story)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_cookie_is_never_sent_back_nor_kept(tmp_path: Path) -> None:

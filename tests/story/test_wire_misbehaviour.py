@@ -31,10 +31,14 @@ FAILURES = {
     "/status/099": Reason.BAD_RESPONSE,
     "/status/101": Reason.BAD_RESPONSE,
     "/informational": Reason.BAD_RESPONSE,
+    "/informational/drip": Reason.BAD_RESPONSE,
+    "/header-bomb": Reason.BAD_RESPONSE,
     "/upgrade": Reason.BAD_RESPONSE,
     "/garbage": Reason.BAD_RESPONSE,
     "/bad-status-line": Reason.BAD_RESPONSE,
     "/http2": Reason.BAD_RESPONSE,
+    "/http2/preface": Reason.BAD_RESPONSE,
+    "/http2/goaway": Reason.BAD_RESPONSE,
     "/two-framings": Reason.BAD_RESPONSE,
 }
 

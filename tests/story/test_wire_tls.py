@@ -2,12 +2,12 @@
 
 import ssl
 import warnings
-from datetime import UTC, datetime
 
 import pytest
 import trustme
 
 from ringback.errors import ConfigError
+from ringback.testing.certificates import LONG_AGO, self_signed, served
 from ringback.testing.chaos import ChaosReceiver
 from ringback.testing.posting import LOOPS, run, sender
 from ringback.wire.port import Failure, Reason, Reply
@@ -17,13 +17,6 @@ on_both_loops = pytest.mark.parametrize("loop", LOOPS)
 
 AUTHORITY = trustme.CA()
 STRANGER = trustme.CA()
-LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
-
-
-def served(certificate: trustme.LeafCert) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
-    return context
 
 
 def trusting() -> ssl.SSLContext:
@@ -80,8 +73,9 @@ def test_a_large_body_and_other_framings_over_tls(loop: str) -> None:
         (AUTHORITY.issue_cert("127.0.0.1"), "ostname mismatch"),
         (AUTHORITY.issue_cert("hooks.test", not_after=LONG_AGO), "expired"),
         (STRANGER.issue_cert("hooks.test"), "unable to get local issuer certificate"),
+        (self_signed(), "self-signed certificate"),
     ],
-    ids=["wrong host", "address only", "expired", "unknown authority"],
+    ids=["wrong host", "address only", "expired", "unknown authority", "self-signed"],
 )
 def test_certificates_that_are_refused(loop: str, certificate: trustme.LeafCert, said: str) -> None:
     async def story() -> None:

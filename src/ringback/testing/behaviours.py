@@ -12,12 +12,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from ringback.testing.bombs import BOMBS
+
 if TYPE_CHECKING:
     from ringback.testing.chaos import ChaosReceiver
 
 FLOOD_BYTES: Final = 16 * 1024
 _OK: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 _CHUNKED: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+_SETTINGS: Final = b"\x00\x00\x12\x04\x00\x00\x00\x00\x00" + bytes(18)  # a frame of HTTP/2
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
@@ -143,6 +146,10 @@ async def answer_compressed(visit: Visit, _: str) -> None:
     await visit.say(_response("200 OK", b"\x1f\x8b not really", "Content-Encoding: gzip"))
 
 
+async def answer_with_bomb(visit: Visit, coding: str) -> None:
+    await visit.say(_response("200 OK", BOMBS[coding], f"Content-Encoding: {coding}"))
+
+
 async def say_hints_first(visit: Visit, _: str) -> None:
     await visit.say(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", _OK)
 
@@ -153,6 +160,13 @@ async def say_hints_first(visit: Visit, _: str) -> None:
 async def flood_informational(visit: Visit, _: str) -> None:
     while True:
         await visit.say(b"HTTP/1.1 100 Continue\r\n\r\n" * 50)
+
+
+async def drip_informational(visit: Visit, _: str) -> None:
+    """Each in time: "wait", "wait", for ever."""
+    while True:
+        await visit.say(b"HTTP/1.1 102 Processing\r\n\r\n")
+        await visit.pause(0.01)
 
 
 async def switch_protocols(visit: Visit, _: str) -> None:
@@ -171,8 +185,20 @@ async def say_bad_status_line(visit: Visit, _: str) -> None:
 
 
 async def say_http2(visit: Visit, _: str) -> None:
-    await visit.say(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00" + bytes(18))
+    await visit.say(_SETTINGS)
     await visit.hang()
+
+
+async def say_http2_preface(visit: Visit, _: str) -> None:
+    """What a client of HTTP/2 says first; a proxy that mixes up its ends says it too."""
+    await visit.say(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS)
+    await visit.hang()
+
+
+async def say_http2_goaway(visit: Visit, _: str) -> None:
+    """As a server of HTTP/2 alone ends a connection on which it hears HTTP/1.1."""
+    await visit.say(_SETTINGS, b"\x00\x00\x08\x07\x00\x00\x00\x00\x00" + bytes(7) + b"\x01")
+    visit.close()
 
 
 async def frame_twice(visit: Visit, _: str) -> None:
@@ -220,6 +246,12 @@ async def endless_headers(visit: Visit, _: str) -> None:
     await visit.say(b"HTTP/1.1 200 OK\r\n")
     while True:
         await visit.say(b"X-More: and more\r\n" * 500)
+
+
+async def header_bomb(visit: Visit, _: str) -> None:
+    """All at once, and as many as there can be: the smallest header has four bytes."""
+    await visit.say(b"HTTP/1.1 200 OK\r\n" + b"a:\r\n" * 1_000_000 + b"\r\n")
+    await visit.hang()
 
 
 async def endless_header_line(visit: Visit, _: str) -> None:
@@ -329,18 +361,23 @@ BEHAVIOURS: Final[dict[str, Behaviour]] = {
     "cookie": answer_with_cookie,
     "markup": answer_with_markup,
     "gzip": answer_compressed,
+    "bomb": answer_with_bomb,  # /gzip, /br or /zstd
     "hints": say_hints_first,
     "informational": flood_informational,
+    "informational/drip": drip_informational,
     "upgrade": switch_protocols,
     "garbage": say_garbage,
     "bad-status-line": say_bad_status_line,
     "http2": say_http2,
+    "http2/preface": say_http2_preface,
+    "http2/goaway": say_http2_goaway,
     "two-framings": frame_twice,
     "no-content-with-body": say_no_content_with_body,
     "two-answers": say_more_than_asked,
     "late-answer": say_more_later,
     "drip": drip,  # /SECONDS between bytes
     "drip-body": drip_body,  # /SECONDS between bytes
+    "header-bomb": header_bomb,
     "endless/headers": endless_headers,
     "endless/header-line": endless_header_line,
     "endless/body": endless_body,
