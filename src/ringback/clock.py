@@ -20,7 +20,7 @@ _VALUES: Final = {letter: value for value, letter in enumerate(_ALPHABET)}
 _PAIRS: Final = [high + low for high in _ALPHABET for low in _ALPHABET]
 ID_LENGTH: Final = 27
 _RANDOM_BITS: Final = 120
-_LOW_DIGITS: Final = 6
+_LOW_DIGITS: Final = 6  # three pairs
 _LOW_LIMIT: Final = 62**_LOW_DIGITS
 
 
@@ -41,22 +41,27 @@ class Ids:
     def __init__(self, source: Random) -> None:
         self._source = source
         self._steps = random.Random(source.getrandbits(64))  # noqa: S311  ids are not secrets
-        self._tick = -1
+        self._tick = -1  # of 4 ms, since the Unix epoch
         self._high = -1
         self._low = 0
         self._high_text = ""
 
     def new(self, prefix: str, now_ms: int) -> str:
-        tick = (now_ms // 1000 - EPOCH_S) << 8 | now_ms % 1000 // 4
-        if tick > self._tick:
-            value = tick << _RANDOM_BITS | self._source.getrandbits(_RANDOM_BITS)
-            self._tick = tick
-            self._move_to(*divmod(value, _LOW_LIMIT))
+        if now_ms >> 2 > self._tick:
+            self._tick = now_ms >> 2
+            self._move_to(*divmod(self._first(now_ms), _LOW_LIMIT))
         else:
             self._low += 1 + self._steps.getrandbits(28)
             if self._low >= _LOW_LIMIT:
                 self._move_to(self._high + 1, self._low - _LOW_LIMIT)
-        return f"{prefix}_{self._high_text}{_digits(self._low, _LOW_DIGITS)}"
+        rest, low = divmod(self._low, 3844)
+        high, middle = divmod(rest, 3844)
+        return f"{prefix}_{self._high_text}{_PAIRS[high]}{_PAIRS[middle]}{_PAIRS[low]}"
+
+    def _first(self, now_ms: int) -> int:
+        """The first value of a tick: its time, and all the rest random."""
+        time_bits = (now_ms // 1000 - EPOCH_S) << 8 | now_ms % 1000 // 4
+        return time_bits << _RANDOM_BITS | self._source.getrandbits(_RANDOM_BITS)
 
     def _move_to(self, high: int, low: int) -> None:
         self._high, self._low = max(high, self._high + 1), low
