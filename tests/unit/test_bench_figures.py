@@ -1,19 +1,13 @@
 """Arithmetic of the benchmarks: percentiles, spreads, the books of the sink, the table."""
 
 import math
-import sys
-from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-# The benchmarks are a package of the repository, not of the installed project.
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from bench.figures import Latency, Row, latency, over_repeats, per_second, percentile, spread
 from bench.ledger import GROWTH, Ledger
 from bench.table import number, table
+from hypothesis import given
+from hypothesis import strategies as st
 
 MS = 1_000_000
 SECOND = 1_000_000_000

@@ -1,16 +1,11 @@
 """The loader of waiting retries, held against the schema that the server really has."""
 
 import sqlite3
-import sys
 from contextlib import closing
 from importlib import resources
 from pathlib import Path
 
 import pytest
-
-# The benchmarks are a package of the repository, not of the installed project.
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from bench.loader import DUE_IN_MS, load_waiting
 
 ENDPOINT = """

@@ -4,14 +4,9 @@ import asyncio
 import math
 import os
 import sys
-from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
-
-# The benchmarks are a package of the repository, not of the installed project.
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from bench.child import process
 from bench.figures import Latency
 from bench.ledger import Account, Window

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -10,17 +9,13 @@ from typing import Any, cast
 import httptools
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-# The benchmarks are a package of the repository, not of the installed project.
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from bench import mark
 from bench.generator import Load
 from bench.plan import Plan, template
 from bench.relay import Relay
 from bench.sink import OK, Command, Connection, Report, Sink, behaviour, open_counter, response
+from hypothesis import given
+from hypothesis import strategies as st
 
 sequences = st.integers(0, 10**10 - 1)
 PLAN = Plan(host="127.0.0.1", port=1, paths=("/api/v1/app/app_1/msg",), run=7, token="t%s")
