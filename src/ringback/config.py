@@ -190,6 +190,31 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sqlite_cache_bytes: Annotated[Positive, knob("Page cache of the SQLite writer.")] = (
         16 * 1024 * 1024
     )
+    postgres_pool: Annotated[
+        Positive, knob("Connections of a node to PostgreSQL that write and send.")
+    ] = 6
+    postgres_readers: Annotated[
+        Positive, knob("Connections of a node to PostgreSQL that answer the API's reads.")
+    ] = 3
+    postgres_connect_timeout_s: Annotated[
+        PositiveSeconds, knob("How long connecting to PostgreSQL may take.")
+    ] = 5.0
+    postgres_statement_timeout_s: Annotated[
+        PositiveSeconds, knob("After how long PostgreSQL gives up on a statement.")
+    ] = 30.0
+    postgres_lock_timeout_s: Annotated[
+        PositiveSeconds, knob("How long a statement may wait for a lock in PostgreSQL.")
+    ] = 10.0
+    postgres_pgbouncer: Annotated[
+        bool,
+        knob(
+            "PgBouncer in transaction mode is in between: prepare nothing, set no timeouts (set"
+            " them on the role), hear of other nodes' work by looking."
+        ),
+    ] = False
+    partition_h: Annotated[
+        int, knob("Hours of messages in one partition of PostgreSQL's tables.", ge=1, le=720)
+    ] = 24
     routing_cache_max: Annotated[Positive, knob("Endpoints whose routing is cached.")] = 50_000
 
     # What it keeps

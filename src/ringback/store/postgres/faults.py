@@ -1,0 +1,131 @@
+"""What PostgreSQL and the way to it report, in our words.
+
+Nothing else in the project looks at an error of asyncpg.
+"""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+import asyncpg  # type: ignore[import-untyped]
+
+from ringback.errors import (
+    BadRequest,
+    ConfigError,
+    SchemaMismatch,
+    StoreCorrupt,
+    StoreError,
+    StoreUnavailable,
+)
+
+FAULTS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+_WHAT_TO_DO: Final = {
+    "25006": "it takes no writes; connect to the primary, not to a standby",
+    "42501": "rights are missing; GRANT them, or let the owner of the tables run Ringback",
+    "53100": "its disk is full; make room, then it goes on by itself",
+    "53200": "its memory is used up; give the server more",
+    "53300": "it has no connection left; raise max_connections or lower postgres_pool",
+    "55P03": "another session holds a lock for long; see pg_stat_activity for it",
+    "57014": "a statement took too long; see pg_stat_activity for what keeps the server busy",
+    "57P01": "it is being stopped; start it again",
+    "57P02": "it crashed and recovers",
+    "57P03": "it is starting or stopping",
+    "58030": "its disk reports an error; check the volume and the server's log",
+}
+_CORRUPT: Final = frozenset({"XX001", "XX002"})
+_AGAIN: Final = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+_UNAVAILABLE_CLASSES: Final = frozenset({"08", "40", "53", "57", "58"})
+_MISSING: Final = frozenset({"42P01", "42703", "42883", "3F000"})  # table, column, function, schema
+_TEXT_REFUSED: Final = "22021"
+_SETTINGS: Final = {
+    "28P01": "the password is not right",
+    "28000": "the server refuses this user, see its pg_hba.conf",
+    "3D000": "there is no such database; create it: CREATE DATABASE …",
+}
+
+
+def translated(error: BaseException) -> BaseException:
+    """The StoreError for a fault of the database, or `error` itself for a mistake of ours.
+
+    A text that cannot be kept is a BadRequest.
+    """
+    if isinstance(error, asyncpg.PostgresError):
+        return _of_state(error, error.sqlstate or "")
+    return _cut_off(error) if isinstance(error, FAULTS) else error
+
+
+def _of_state(error: BaseException, state: str) -> BaseException:
+    fault: BaseException = error
+    if state in _CORRUPT:
+        fault = StoreCorrupt(
+            f"the database is damaged ({error}); stop the service and restore a backup"
+        )
+    elif state in _MISSING:
+        fault = SchemaMismatch(f"the schema is not ours ({error}); run `ringback migrate up`")
+    elif state == _TEXT_REFUSED:
+        fault = BadRequest("A text holds the character NUL, which cannot be kept; take it out")
+    elif what_to_do := _WHAT_TO_DO.get(state):
+        fault = StoreUnavailable(f"the database cannot be used just now ({error}): {what_to_do}")
+    elif state[:2] in _UNAVAILABLE_CLASSES:
+        fault = StoreUnavailable(f"the database cannot be used just now ({error}); try again")
+    return fault
+
+
+def is_worth_repeating(error: BaseException) -> bool:
+    """Whether the transaction was rolled back only because of another one."""
+    return isinstance(error, asyncpg.PostgresError) and error.sqlstate in _AGAIN
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection broke, so that nobody knows if what was under way was committed."""
+    if isinstance(error, asyncpg.PostgresError):
+        code = error.sqlstate or ""
+        return code[:2] == "08" or code in {"57P01", "57P02", "57P03"}
+    return isinstance(error, FAULTS)
+
+
+def is_taken(error: BaseException) -> bool:
+    """Whether a key exists already."""
+    return isinstance(error, asyncpg.UniqueViolationError)
+
+
+def is_forbidden(error: BaseException) -> bool:
+    """Whether this user lacks rights."""
+    return isinstance(error, asyncpg.InsufficientPrivilegeError)
+
+
+def unreachable(error: BaseException, url: str) -> StoreError | ConfigError:
+    """Why there is no connection. Never shows the password."""
+    where = _where(url)
+    if isinstance(error, asyncpg.PostgresError):
+        code = error.sqlstate or ""
+        if why := _SETTINGS.get(code):
+            return ConfigError(f"database: {where}: {why} ({error})")
+        fault = translated(error)
+        if isinstance(fault, StoreError):
+            return fault
+    if isinstance(error, asyncpg.ClientConfigurationError | ValueError):
+        return ConfigError(
+            f"database: {where} cannot be understood ({error});"
+            " write postgresql://USER:PASSWORD@HOST:5432/NAME"
+        )
+    why = str(error) or type(error).__name__
+    return StoreUnavailable(
+        f"no connection to the database at {where} ({why}); is the server running,"
+        " and does it listen there?"
+    )
+
+
+def _cut_off(error: BaseException) -> StoreUnavailable:
+    why = str(error) or type(error).__name__
+    return StoreUnavailable(f"the connection to the database broke ({why}); try again")
+
+
+def _where(url: str) -> str:
+    """A database URL without what is secret in it."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return "the URL"
+    return f"{host}{parts.path}"

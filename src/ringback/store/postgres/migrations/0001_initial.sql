@@ -1,0 +1,374 @@
+-- The first schema.
+--
+-- Instants are integer milliseconds. Ids are text and sort by time, byte by byte: hence the "C"
+-- collation. What is stored as JSON is text, read as a whole and never searched by a hot query; so
+-- it may hold what jsonb refuses. Where a column of a hot table has "none", it is '' or 0.
+--
+-- Hot writes are functions, so that each is one round trip and sees, statement by statement, what
+-- has been committed since it began. They lock in this order, and each kind in a sorted order:
+--
+--     lease (advisory)  →  event_id, answer (rows)  →  application, endpoint (rows)
+--                       →  lanes (advisory)  →  lane, waiting, in_flight (rows)
+
+CREATE TABLE application (
+    id            text COLLATE "C" PRIMARY KEY,
+    org_id        text COLLATE "C" NOT NULL,
+    uid           text COLLATE "C",
+    name          text NOT NULL,
+    throttle_rate bigint,
+    metadata      text NOT NULL,
+    version       bigint NOT NULL,
+    is_deleted    boolean NOT NULL DEFAULT false,
+    created_at_ms bigint NOT NULL,
+    updated_at_ms bigint NOT NULL
+) WITH (fillfactor = 80);
+CREATE INDEX application_by_org ON application (org_id, id) WHERE NOT is_deleted;
+CREATE UNIQUE INDEX application_uid ON application (org_id, uid)
+    WHERE uid IS NOT NULL AND NOT is_deleted;
+
+CREATE TABLE endpoint (
+    id               text COLLATE "C" PRIMARY KEY,
+    app_id           text COLLATE "C" NOT NULL,
+    uid              text COLLATE "C",
+    url              text NOT NULL,
+    description      text NOT NULL,
+    is_disabled      boolean NOT NULL,
+    event_types      text,
+    channels         text,
+    throttle_rate    bigint,
+    metadata         text NOT NULL,
+    headers          text NOT NULL,
+    secrets          text NOT NULL,
+    signature_scheme text NOT NULL,
+    retry            text,
+    failing_since_ms bigint,
+    version          bigint NOT NULL,
+    is_deleted       boolean NOT NULL DEFAULT false,
+    created_at_ms    bigint NOT NULL,
+    updated_at_ms    bigint NOT NULL
+) WITH (fillfactor = 80);
+CREATE INDEX endpoint_by_app ON endpoint (app_id, id) WHERE NOT is_deleted;
+CREATE UNIQUE INDEX endpoint_uid ON endpoint (app_id, uid)
+    WHERE uid IS NOT NULL AND NOT is_deleted;
+
+CREATE TABLE event_type (
+    org_id        text COLLATE "C" NOT NULL,
+    name          text COLLATE "C" NOT NULL,
+    description   text NOT NULL,
+    is_archived   boolean NOT NULL,
+    is_deprecated boolean NOT NULL,
+    schemas       text,
+    feature_flag  text COLLATE "C",
+    group_name    text,
+    created_at_ms bigint NOT NULL,
+    updated_at_ms bigint NOT NULL,
+    PRIMARY KEY (org_id, name)
+);
+
+-- Messages and attempts are kept by time, in partitions of a range of ids each. What finds no
+-- partition goes to the default one, so that nothing is ever refused for want of one.
+CREATE TABLE message (
+    created_at_ms         bigint NOT NULL,
+    payload_expires_at_ms bigint NOT NULL DEFAULT 0,
+    app_id                text COLLATE "C" NOT NULL,
+    id                    text COLLATE "C" NOT NULL,
+    event_type            text COLLATE "C" NOT NULL,
+    event_id              text COLLATE "C" NOT NULL DEFAULT '',
+    channels              text NOT NULL DEFAULT '',
+    content_type          text,
+    payload               bytea,
+    raw_body              bytea,
+    PRIMARY KEY (app_id, id)
+) PARTITION BY RANGE (id);
+CREATE TABLE message_other PARTITION OF message DEFAULT;
+CREATE INDEX message_payload_expiry ON message (payload_expires_at_ms)
+    WHERE payload_expires_at_ms <> 0 AND payload IS NOT NULL;
+
+-- What is unique for ever cannot be an index of a table that is kept in partitions by time.
+CREATE TABLE event_id (
+    app_id     text COLLATE "C" NOT NULL,
+    event_id   text COLLATE "C" NOT NULL,
+    message_id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (app_id, event_id)
+);
+CREATE INDEX event_id_by_message ON event_id (message_id);
+
+-- Append-only. The application is the endpoint's. The primary key makes recording safe to repeat;
+-- status rides in it so that counting and filtering by it reads no rows. Failures have an index of
+-- their own, so that finding the few among many successes costs by their number.
+CREATE TABLE attempt (
+    batch_id         bigint NOT NULL,
+    started_at_ms    bigint NOT NULL,
+    next_at_ms       bigint NOT NULL,
+    number           integer NOT NULL,
+    status_code      integer NOT NULL,
+    trigger          smallint NOT NULL,
+    status           smallint NOT NULL,
+    id               text COLLATE "C" NOT NULL,
+    msg_id           text COLLATE "C" NOT NULL,
+    endpoint_id      text COLLATE "C" NOT NULL,
+    timings          text NOT NULL,
+    url              text NOT NULL,
+    error            text NOT NULL,
+    response_headers text NOT NULL,
+    response         bytea NOT NULL,
+    PRIMARY KEY (endpoint_id, id) INCLUDE (status)
+) PARTITION BY RANGE (id);
+CREATE TABLE attempt_other PARTITION OF attempt DEFAULT;
+CREATE INDEX attempt_by_message ON attempt (msg_id, endpoint_id, id);
+CREATE INDEX attempt_failed ON attempt (endpoint_id, msg_id) WHERE status = 2;
+
+-- The partitions of `message` and `attempt`: from an instant up to another, which is excluded.
+CREATE TABLE partition (
+    name    text COLLATE "C" PRIMARY KEY,
+    parent  text COLLATE "C" NOT NULL,
+    low_ms  bigint NOT NULL,
+    high_ms bigint NOT NULL
+);
+
+-- What is being sent, one row a batch: deliveries as JSON, see `rows.batch_text`.
+CREATE TABLE in_flight (
+    epoch      bigint NOT NULL,
+    batch_id   bigint NOT NULL,
+    deliveries text NOT NULL,
+    PRIMARY KEY (epoch, batch_id)
+) WITH (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000,
+    autovacuum_vacuum_cost_delay = 0
+);
+
+CREATE TABLE waiting (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    due_at_ms     bigint NOT NULL,
+    attempts_made integer NOT NULL,
+    trigger       smallint NOT NULL,
+    endpoint_id   text COLLATE "C" NOT NULL,
+    app_id        text COLLATE "C" NOT NULL,
+    msg_id        text COLLATE "C" NOT NULL
+) WITH (
+    autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_cost_delay = 0
+);
+CREATE INDEX waiting_by_due ON waiting (endpoint_id, due_at_ms, id);
+CREATE INDEX waiting_by_message ON waiting (msg_id, endpoint_id);
+
+-- An endpoint that has waiting rows, is disabled, or was deleted. `due_at_ms` is the earliest of
+-- its rows, or later when postponed; NULL is parked: disabled, or deleted and about to be purged.
+-- How nodes share lanes is said in waiting.py.
+CREATE TABLE lane (
+    due_at_ms   bigint,
+    is_deleted  boolean NOT NULL DEFAULT false,
+    endpoint_id text COLLATE "C" PRIMARY KEY,
+    app_id      text COLLATE "C" NOT NULL
+) WITH (
+    fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500,
+    autovacuum_vacuum_cost_delay = 0
+);
+CREATE INDEX lane_due ON lane (due_at_ms, endpoint_id) WHERE due_at_ms IS NOT NULL;
+CREATE INDEX lane_deleted ON lane (endpoint_id) WHERE is_deleted;
+
+-- An epoch is never given out twice: a sequence does not go back.
+CREATE TABLE node (
+    epoch    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    until_ms bigint NOT NULL,
+    is_gone  boolean NOT NULL DEFAULT false,
+    id       text COLLATE "C" NOT NULL,
+    host     text NOT NULL
+) WITH (
+    fillfactor = 20,
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200,
+    autovacuum_vacuum_cost_delay = 0
+);
+
+-- Idempotency keys: of messages (`message_id`), and of other requests (`answer`).
+CREATE TABLE answer (
+    digest        bytea PRIMARY KEY,
+    expires_at_ms bigint NOT NULL,
+    message_id    text COLLATE "C" NOT NULL,
+    answer        bytea NOT NULL
+);
+CREATE INDEX answer_by_expiry ON answer (expires_at_ms);
+
+CREATE TABLE task (
+    id            text COLLATE "C" PRIMARY KEY,
+    org_id        text COLLATE "C" NOT NULL,
+    app_id        text COLLATE "C" NOT NULL,
+    kind          text NOT NULL,
+    status        text NOT NULL,
+    arguments     text NOT NULL,
+    cursor        text COLLATE "C",
+    done_count    bigint NOT NULL,
+    created_at_ms bigint NOT NULL,
+    updated_at_ms bigint NOT NULL
+);
+CREATE INDEX task_running ON task (id) WHERE status = 'running';
+
+-- How far a walk over a table has come, by name.
+CREATE TABLE progress (
+    name  text COLLATE "C" PRIMARY KEY,
+    value text COLLATE "C" NOT NULL
+);
+
+-- ---- locks ------------------------------------------------------------------------------------
+
+-- Hold a lease until the end of the transaction, if it stands. Whoever fences the node waits for
+-- that, so what a node writes is either seen by those who adopt from it, or refused.
+CREATE FUNCTION hold_lease(_epoch bigint, _node_id text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(1380535879, _epoch::integer);
+    RETURN EXISTS (SELECT 1 FROM node WHERE epoch = _epoch AND id = _node_id AND NOT is_gone);
+END $$;
+
+-- From now on the nodes whose lease ran out may not write; all but one may be meant.
+CREATE FUNCTION fence_nodes(_now_ms bigint, _but_epoch bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(1380535879, expired.epoch::integer)
+    FROM (
+        SELECT epoch FROM node
+        WHERE until_ms <= _now_ms AND epoch <> _but_epoch AND NOT is_gone
+        ORDER BY epoch
+    ) AS expired;
+    UPDATE node SET is_gone = true
+    WHERE until_ms <= _now_ms AND epoch <> _but_epoch AND NOT is_gone;
+END $$;
+
+-- Which lock of how many stands for a lane. So few, because locks have a table of limited size.
+CREATE FUNCTION lane_lock(_endpoint_id text) RETURNS integer
+LANGUAGE sql IMMUTABLE AS $$ SELECT hashtext(_endpoint_id) & 511 $$;
+
+-- Until the end of the transaction nobody raises these lanes, or takes them away.
+CREATE FUNCTION share_lanes(_endpoint_ids text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(1380535880, locks.number)
+    FROM (SELECT DISTINCT lane_lock(id) AS number FROM unnest(_endpoint_ids) AS id ORDER BY 1)
+        AS locks;
+END $$;
+
+-- Until the end of the transaction nothing starts to wait in these lanes.
+CREATE FUNCTION own_lanes(_endpoint_ids text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(1380535880, locks.number)
+    FROM (SELECT DISTINCT lane_lock(id) AS number FROM unnest(_endpoint_ids) AS id ORDER BY 1)
+        AS locks;
+END $$;
+
+-- ---- waiting ----------------------------------------------------------------------------------
+
+-- Let deliveries wait, except those to deleted endpoints, and make their lanes due. Other nodes are
+-- told when a lane became due earlier than it was.
+CREATE FUNCTION put_waiting(
+    _endpoint_ids text[], _due_at_ms bigint[], _app_ids text[], _msg_ids text[],
+    _attempts_made integer[], _triggers smallint[]
+) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    _deleted text[];
+    _lowered bigint;
+BEGIN
+    PERFORM share_lanes(_endpoint_ids);
+    SELECT coalesce(array_agg(id), '{}') INTO _deleted
+    FROM endpoint WHERE id = ANY (_endpoint_ids) AND is_deleted;
+
+    INSERT INTO waiting (endpoint_id, due_at_ms, app_id, msg_id, attempts_made, trigger)
+    SELECT endpoint_id, due_at_ms, app_id, msg_id, attempts_made, trigger
+    FROM unnest(_endpoint_ids, _due_at_ms, _app_ids, _msg_ids, _attempts_made, _triggers)
+        WITH ORDINALITY
+        AS one (endpoint_id, due_at_ms, app_id, msg_id, attempts_made, trigger, place)
+    WHERE endpoint_id <> ALL (_deleted)
+    ORDER BY place;
+
+    INSERT INTO lane (endpoint_id, app_id, due_at_ms)
+    SELECT wanted.endpoint_id, wanted.app_id, wanted.due_at_ms
+    FROM (
+        SELECT endpoint_id, min(app_id) AS app_id, min(due_at_ms) AS due_at_ms
+        FROM unnest(_endpoint_ids, _app_ids, _due_at_ms) AS one (endpoint_id, app_id, due_at_ms)
+        WHERE endpoint_id <> ALL (_deleted)
+        GROUP BY endpoint_id
+    ) AS wanted
+    LEFT JOIN lane ON lane.endpoint_id = wanted.endpoint_id
+    WHERE lane.endpoint_id IS NULL OR lane.due_at_ms > wanted.due_at_ms
+    ORDER BY wanted.endpoint_id
+    ON CONFLICT (endpoint_id) DO UPDATE SET due_at_ms = excluded.due_at_ms
+    WHERE lane.due_at_ms > excluded.due_at_ms;
+    GET DIAGNOSTICS _lowered = ROW_COUNT;
+    IF _lowered > 0 THEN
+        PERFORM pg_notify(
+            'ringback_due', (SELECT min(due)::text FROM unnest(_due_at_ms) AS due)
+        );
+    END IF;
+END $$;
+
+-- Make lanes say again when their earliest row is due; those into which something is just being
+-- put, or which another transaction corrects, stay as they are: earlier than needed at worst.
+CREATE FUNCTION correct_lanes(_endpoint_ids text[]) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    _owned text[];
+BEGIN
+    SELECT array_agg(id) INTO _owned
+    FROM unnest(_endpoint_ids) AS id
+    WHERE pg_try_advisory_xact_lock(1380535880, lane_lock(id));
+
+    DELETE FROM lane
+    WHERE endpoint_id = ANY (_owned) AND due_at_ms IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.endpoint_id = lane.endpoint_id);
+    UPDATE lane SET due_at_ms = earliest.due_at_ms
+    FROM unnest(_owned) AS id
+    CROSS JOIN LATERAL (
+        SELECT waiting.due_at_ms FROM waiting
+        WHERE waiting.endpoint_id = id
+        ORDER BY waiting.endpoint_id, waiting.due_at_ms, waiting.id
+        LIMIT 1
+    ) AS earliest
+    WHERE lane.endpoint_id = id AND lane.due_at_ms IS NOT NULL
+      AND lane.due_at_ms <> earliest.due_at_ms;
+END $$;
+
+-- ---- partitions -------------------------------------------------------------------------------
+
+-- Make a partition for the ids from one up to another, which is excluded; false if there is one
+-- for a part of it already. What the default partition holds of that range moves. Nothing is
+-- refused meanwhile.
+CREATE FUNCTION add_partition(
+    _parent text, _name text, _low_ms bigint, _high_ms bigint, _low text, _high text
+) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(1380535881, 0);
+    IF EXISTS (
+        SELECT 1 FROM partition
+        WHERE name = _name OR (parent = _parent AND low_ms < _high_ms AND high_ms > _low_ms)
+    ) THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS)', _name, _parent);
+    EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', _parent || '_other');
+    EXECUTE format(
+        'WITH moved AS (DELETE FROM %I WHERE id >= %L AND id < %L RETURNING *)'
+        ' INSERT INTO %I SELECT * FROM moved',
+        _parent || '_other', _low, _high, _name
+    );
+    EXECUTE format(
+        'ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+        _parent, _name, _low, _high
+    );
+    INSERT INTO partition (name, parent, low_ms, high_ms) VALUES (_name, _parent, _low_ms, _high_ms);
+    RETURN true;
+END $$;
+
+-- Drop a partition with everything in it.
+CREATE FUNCTION drop_partition(_name text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(1380535881, 0);
+    DELETE FROM partition WHERE name = _name;
+    IF FOUND THEN
+        EXECUTE format('DROP TABLE %I', _name);
+    END IF;
+END $$;

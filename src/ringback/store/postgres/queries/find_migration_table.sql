@@ -1,0 +1,2 @@
+-- Is there a book of migrations?
+SELECT to_regclass('migration') IS NOT NULL
