@@ -1,48 +1,23 @@
 """No token gets further than it should: every route of the table with every wrong token."""
 
 import warnings
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
-from msgspec import Struct
 
 from ringback.api.access import Access
 from ringback.api.route import Route
 from ringback.api.routes import ROUTES
-from ringback.serve import Service, running
+from ringback.serve import Service
 from ringback.testing.asker import Asker, Reply
-from ringback.testing.background import Background, settings_for
-from ringback.testing.collector import Collector
 from ringback.testing.process import JWT_SECRET, token
-from ringback.testing.quiet import QuietLog
+from ringback.testing.stage import Live
 
 OWNER, STRANGER = "org_owner", "org_stranger"
 AN_HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 LONG_AGO, FAR_AHEAD = 1_500_000_000, 4_000_000_000
-
-
-class Stage(Struct, frozen=True):
-    service: Service
-    receiver: Collector
-
-
-@asynccontextmanager
-async def stage(directory: Path) -> AsyncIterator[Stage]:
-    log = QuietLog()
-    async with Collector() as receiver, running(settings_for(directory), log=log) as service:
-        yield Stage(service, receiver)
-    assert log.errors == []
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background[Stage]]:
-    with Background(stage(tmp_path_factory.mktemp("api"))) as background:
-        yield background
 
 
 class Property:
@@ -90,7 +65,7 @@ class Property:
 
 
 @pytest.fixture(scope="module")
-def things(live: Background[Stage]) -> Property:
+def things(live: Live[Service]) -> Property:
     owner = Asker(live.value.service.url, token(OWNER))
     return Property(owner, live.value.receiver.url("/hook"))
 
@@ -239,7 +214,7 @@ def test_with_base_alone_nothing_is_changed_and_no_secret_is_seen(
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=named)
-def test_the_owner_may(live: Background[Stage], route: Route) -> None:
+def test_the_owner_may(live: Live[Service], route: Route) -> None:
     """So none of the refusals above was for another reason."""
     owner = Asker(live.value.service.url, token(f"{OWNER}_{route.operation}"))
     things = Property(owner, live.value.receiver.url("/hook"))

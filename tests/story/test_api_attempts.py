@@ -1,52 +1,19 @@
 """Attempts and what became of messages, their filters and statuses; tokens, tasks, health."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 from msgspec import Struct
 
-from ringback.serve import Service, running
+from ringback.serve import Service
 from ringback.testing.asker import Asker
-from ringback.testing.background import Background, settings_for
-from ringback.testing.collector import Arrival, Collector
-from ringback.testing.process import ORGANIZATION, token, unused_port
-from ringback.testing.quiet import QuietLog
+from ringback.testing.process import ORGANIZATION, unused_port
+from ringback.testing.stage import Live
 
-
-class Stage(Struct, frozen=True):
-    service: Service
-    receiver: Collector
-
-
-def answer(arrival: Arrival) -> int:
-    """`/500` is answered 500."""
-    return int(arrival.path[1:4])
-
-
-@asynccontextmanager
-async def stage(directory: Path) -> AsyncIterator[Stage]:
-    log = QuietLog()
-    # One retry so late that it never happens: such a delivery keeps waiting.
-    settings = settings_for(directory, retry_schedule=(3_600,))
-    async with Collector(answer) as receiver, running(settings, log=log) as service:
-        yield Stage(service, receiver)
-    assert log.errors == []
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background[Stage]]:
-    with Background(stage(tmp_path_factory.mktemp("api"))) as background:
-        yield background
-
-
-@pytest.fixture(scope="module")
-def api(live: Background[Stage]) -> Asker:
-    return Asker(live.value.service.url, token())
+# One retry so late that it never happens: such a delivery keeps waiting.
+SETTINGS = {"retry_schedule": (3_600,)}
 
 
 class Shop(Struct, frozen=True):
@@ -65,7 +32,7 @@ class Shop(Struct, frozen=True):
 
 
 @pytest.fixture(scope="module")
-def shop(live: Background[Stage], api: Asker) -> Shop:
+def shop(live: Live[Service], api: Asker) -> Shop:
     app = api.made("/app", {"name": "Shop"})["id"]
     nowhere = f"http://127.0.0.1:{unused_port()}/"
 
@@ -86,7 +53,7 @@ def endpoints_of(page: Any) -> set[str]:
     return {attempt["endpointId"] for attempt in page["data"]}
 
 
-def test_an_attempt_is_shown_whole(live: Background[Stage], api: Asker, shop: Shop) -> None:
+def test_an_attempt_is_shown_whole(live: Live[Service], api: Asker, shop: Shop) -> None:
     """Both `status` and `statusText`: SDKs of some ages need the one, some the other."""
     [attempt] = api.get(f"{shop.attempts}/endpoint/{shop.fine}").json["data"]
     assert api.get(f"/app/{shop.app}/msg/{shop.msg}/attempt/{attempt['id']}").json == attempt
@@ -203,7 +170,7 @@ def test_where_a_message_was_tried(api: Asker, shop: Shop) -> None:
 
 
 def test_destinations_page_to_their_end_and_include_deleted_ones(
-    live: Background[Stage], api: Asker
+    live: Live[Service], api: Asker
 ) -> None:
     app = api.made("/app", {"name": "Shop"})["id"]
     url = live.value.receiver.url("/200")
@@ -221,9 +188,7 @@ def test_destinations_page_to_their_end_and_include_deleted_ones(
     assert sorted(seen) == sorted(ids)
 
 
-def test_a_resend_is_one_manual_attempt_past_every_filter(
-    live: Background[Stage], api: Asker
-) -> None:
+def test_a_resend_is_one_manual_attempt_past_every_filter(live: Live[Service], api: Asker) -> None:
     app = api.made("/app", {"name": "Shop"})["id"]
     url = live.value.receiver.url("/200")
     made = api.made(f"/app/{app}/endpoint", {"url": url, "channels": ["other"]})
@@ -245,7 +210,7 @@ def test_a_resend_is_one_manual_attempt_past_every_filter(
 
 
 def test_recovering_is_a_task_that_sends_again_what_failed(
-    live: Background[Stage], api: Asker, shop: Shop
+    live: Live[Service], api: Asker, shop: Shop
 ) -> None:
     since = datetime.now(UTC) - timedelta(hours=1)
     place = f"/app/{shop.app}/endpoint/{shop.final}/recover"

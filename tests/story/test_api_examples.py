@@ -1,33 +1,12 @@
 """Examples and schemas hold any JSON, as large and deep as is good for those who read it."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ringback.serve import Service, running
 from ringback.testing.asker import Asker
-from ringback.testing.background import Background, settings_for
-from ringback.testing.process import token
-from ringback.testing.quiet import QuietLog
 
 BEYOND_64_BITS = 10**30
-
-
-@asynccontextmanager
-async def quietly(directory: Path) -> AsyncIterator[Service]:
-    log = QuietLog()
-    async with running(settings_for(directory), log=log) as service:
-        yield service
-    assert log.errors == []
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
-    with Background(quietly(tmp_path_factory.mktemp("api"))) as background:
-        yield Asker(background.value.url, token())
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,10 @@
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import Struct
 
 from ringback.api.app import create_app
 from ringback.api.routes import ROUTES
@@ -19,33 +16,10 @@ from ringback.testing.asker import Asker
 from ringback.testing.background import Background, settings_for
 from ringback.testing.process import token
 from ringback.testing.quiet import QuietLog
+from ringback.testing.stage import Live
 
 BODY_BYTES_MAX = 10_000
-
-
-class Stage(Struct, frozen=True):
-    service: Service
-    log: QuietLog
-
-
-@asynccontextmanager
-async def stage(directory: Path) -> AsyncIterator[Stage]:
-    log = QuietLog()
-    settings = settings_for(directory, body_bytes_max=BODY_BYTES_MAX, log_level="debug")
-    async with running(settings, log=log) as service:
-        yield Stage(service, log)
-    assert log.errors == []
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background[Stage]]:
-    with Background(stage(tmp_path_factory.mktemp("api"))) as background:
-        yield background
-
-
-@pytest.fixture(scope="module")
-def api(live: Background[Stage]) -> Asker:
-    return Asker(live.value.service.url, token())
+SETTINGS = {"body_bytes_max": BODY_BYTES_MAX, "log_level": "debug"}
 
 
 # ---- paths and methods --------------------------------------------------------------------------
@@ -220,7 +194,7 @@ def settle(service: Service, loop: Background[Any]) -> None:
     loop.run(service.engine.health())
 
 
-def test_the_log_says_who_and_what_and_no_secret(live: Background[Stage], api: Asker) -> None:
+def test_the_log_says_who_and_what_and_no_secret(live: Live[Service], api: Asker) -> None:
     settle(live.value.service, live)
     live.value.log.lines.clear()
     given = "whsec_" + "S" * 32
@@ -300,7 +274,7 @@ def test_a_chunked_body_is_a_body(api: Asker) -> None:
     assert raw(api, request.encode()).startswith(b"HTTP/1.1 201 ")
 
 
-def test_a_caller_who_hangs_up_gets_nothing_done(live: Background[Stage], api: Asker) -> None:
+def test_a_caller_who_hangs_up_gets_nothing_done(live: Live[Service], api: Asker) -> None:
     app = api.made("/app", {"name": "Shop"})["id"]
     for path in ("/api/v1/app", f"/api/v1/app/{app}/msg"):
         with socket.create_connection((api.host, api.port), timeout=20) as connection:
@@ -336,7 +310,7 @@ async def asked_directly(app: Any, method: str, path: str) -> tuple[int, dict[by
     return sent[0]["status"], dict(sent[0]["headers"])
 
 
-def test_a_service_that_stops_turns_requests_away(live: Background[Stage]) -> None:
+def test_a_service_that_stops_turns_requests_away(live: Live[Service]) -> None:
     service = live.value.service
     log = QuietLog()
     app = create_app(service.store, service.engine, service.settings, Clock(), log=log)
@@ -355,7 +329,7 @@ def test_a_service_that_stops_turns_requests_away(live: Background[Stage]) -> No
     assert log.errors == []
 
 
-def test_a_web_socket_is_refused_and_lifespan_is_acknowledged(live: Background[Stage]) -> None:
+def test_a_web_socket_is_refused_and_lifespan_is_acknowledged(live: Live[Service]) -> None:
     service = live.value.service
     app: Any = create_app(service.store, service.engine, service.settings, Clock())
 

@@ -1,14 +1,11 @@
 """A POST with an `Idempotency-Key` is done once: one after the other, at once, after a restart."""
 
-from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import Struct
 
 from ringback.api.access import Access
 from ringback.api.route import Route
@@ -16,30 +13,10 @@ from ringback.api.routes import ROUTES
 from ringback.serve import Service, running
 from ringback.testing.asker import Asker
 from ringback.testing.background import Background, settings_for
-from ringback.testing.collector import Collector
 from ringback.testing.process import token
-from ringback.testing.quiet import QuietLog
+from ringback.testing.stage import Live, Stage, stage
 
 AN_HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
-
-
-class Stage(Struct, frozen=True):
-    service: Service
-    receiver: Collector
-
-
-@asynccontextmanager
-async def stage(directory: Path) -> AsyncIterator[Stage]:
-    log = QuietLog()
-    async with Collector() as receiver, running(settings_for(directory), log=log) as service:
-        yield Stage(service, receiver)
-    assert log.errors == []
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background[Stage]]:
-    with Background(stage(tmp_path_factory.mktemp("api"))) as background:
-        yield background
 
 
 POSTS = [route for route in ROUTES if route.method == "POST" and route.who is not Access.NONE]
@@ -60,7 +37,7 @@ BODIES: dict[str, Any] = {
 class Shop:
     """An organization of its own with one of everything."""
 
-    def __init__(self, stage: Stage, organization: str) -> None:
+    def __init__(self, stage: Stage[Service], organization: str) -> None:
         self.api = Asker(stage.service.url, token(f"org_{organization}"))
         self.app = self.api.made("/app", {"name": "Shop"})["id"]
         url = stage.receiver.url("/hook")
@@ -90,7 +67,7 @@ def test_every_post_is_known() -> None:
 
 
 @pytest.mark.parametrize("route", POSTS, ids=lambda route: route.operation)
-def test_the_same_key_gives_the_same_answer(live: Background[Stage], route: Route) -> None:
+def test_the_same_key_gives_the_same_answer(live: Live[Service], route: Route) -> None:
     shop = Shop(live.value, f"same_{route.operation}")
     path, body = shop.path(route), BODIES[route.operation]
     first = shop.api.post(path, body, idempotency_key="k")
@@ -107,7 +84,7 @@ def test_the_same_key_gives_the_same_answer(live: Background[Stage], route: Rout
 
 
 @pytest.mark.parametrize("route", POSTS, ids=lambda route: route.operation)
-def test_the_same_key_at_once_has_one_effect(live: Background[Stage], route: Route) -> None:
+def test_the_same_key_at_once_has_one_effect(live: Live[Service], route: Route) -> None:
     shop = Shop(live.value, f"at_once_{route.operation}")
     path, body = shop.path(route), BODIES[route.operation]
 
@@ -126,7 +103,7 @@ def test_the_same_key_at_once_has_one_effect(live: Background[Stage], route: Rou
     assert sum(shop.counts()) - sum(before) <= 1
 
 
-def test_a_resend_with_a_key_is_sent_once(live: Background[Stage]) -> None:
+def test_a_resend_with_a_key_is_sent_once(live: Live[Service]) -> None:
     shop = Shop(live.value, "resent")
     place = f"/app/{shop.app}/msg/{shop.msg}/endpoint/{shop.endpoint}/resend"
     for _ in range(3):
@@ -137,7 +114,7 @@ def test_a_resend_with_a_key_is_sent_once(live: Background[Stage]) -> None:
     assert [one["triggerType"] for one in page["data"]] == [1, 1, 0]
 
 
-def test_a_key_is_good_for_one_caller_one_path_and_any_body(live: Background[Stage]) -> None:
+def test_a_key_is_good_for_one_caller_one_path_and_any_body(live: Live[Service]) -> None:
     shop, other = Shop(live.value, "scope_a"), Shop(live.value, "scope_b")
     first = shop.api.made("/app", {"name": "First"}, idempotency_key="k")
     again = shop.api.made("/app", {"name": "Something else"}, idempotency_key="k")
@@ -153,7 +130,7 @@ def test_a_key_is_good_for_one_caller_one_path_and_any_body(live: Background[Sta
     assert shop.api.made(elsewhere, body, idempotency_key="m")["eventType"] == "b"
 
 
-def test_what_failed_may_be_tried_again(live: Background[Stage]) -> None:
+def test_what_failed_may_be_tried_again(live: Live[Service]) -> None:
     shop = Shop(live.value, "failed")
     assert shop.api.post("/app", {"name": ""}, idempotency_key="k").status == 422
     assert shop.api.post("/app", {"name": "Shop"}, idempotency_key="k").status == 201
@@ -164,7 +141,7 @@ def test_what_failed_may_be_tried_again(live: Background[Stage]) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 257])
-def test_keys_have_a_length(live: Background[Stage], key: str) -> None:
+def test_keys_have_a_length(live: Live[Service], key: str) -> None:
     shop = Shop(live.value, "length")
     body = {"eventType": "e", "payload": {}}
     for path in ("/app", f"/app/{shop.app}/msg"):
@@ -174,14 +151,14 @@ def test_keys_have_a_length(live: Background[Stage], key: str) -> None:
 
 
 def test_keys_hold_across_a_restart(tmp_path: Path) -> None:
-    with Background(stage(tmp_path)) as before:
+    with Background(stage(running, settings_for(tmp_path))) as before:
         shop = Shop(before.value, "restarted")
         body = {"eventType": "e", "payload": {"a": 1}}
         app = shop.api.post("/app", {"name": "Shop"}, idempotency_key="k")
         msg = shop.api.post(f"/app/{shop.app}/msg", body, idempotency_key="k")
         secret = f"/app/{shop.app}/endpoint/{shop.endpoint}/secret"
         rotated = shop.api.post(f"{secret}/rotate", {}, idempotency_key="k")
-    with Background(stage(tmp_path)) as after:
+    with Background(stage(running, settings_for(tmp_path))) as after:
         api = Asker(after.value.service.url, shop.api.token)
         assert api.post("/app", {"name": "Shop"}, idempotency_key="k").body == app.body
         again = api.post(f"/app/{shop.app}/msg", body, idempotency_key="k")
@@ -191,7 +168,7 @@ def test_keys_hold_across_a_restart(tmp_path: Path) -> None:
 
 def test_no_secret_is_kept_with_an_answer(tmp_path: Path) -> None:
     """The database seals secrets; a remembered answer must not be a way around that."""
-    with Background(stage(tmp_path)) as running_stage:
+    with Background(stage(running, settings_for(tmp_path))) as running_stage:
         shop = Shop(running_stage.value, "sealed")
         key = "whsec_" + "TopSecret/" * 4
         place = f"/app/{shop.app}/endpoint/{shop.endpoint}/secret/rotate"

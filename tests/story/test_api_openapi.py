@@ -2,10 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -23,11 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from ringback.api.openapi import openapi
 from ringback.api.routes import ROUTES
-from ringback.serve import Service, running
 from ringback.testing.asker import Asker
-from ringback.testing.background import Background, settings_for
-from ringback.testing.process import token
-from ringback.testing.quiet import QuietLog
 
 EXAMPLES = 10
 CHECKS: list[Any] = [
@@ -36,20 +29,6 @@ CHECKS: list[Any] = [
     content_type_conformance,
     response_schema_conformance,
 ]
-
-
-@asynccontextmanager
-async def stage(directory: Path) -> AsyncIterator[Service]:
-    log = QuietLog()
-    async with running(settings_for(directory), log=log) as service:
-        yield service
-    assert log.errors == []
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
-    with Background(stage(tmp_path_factory.mktemp("api"))) as background:
-        yield Asker(background.value.url, token())
 
 
 DOCUMENT = openapi()

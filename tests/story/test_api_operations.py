@@ -1,64 +1,23 @@
 """Every operation over real sockets: status, body, and the traps that SDKs fall into."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import Struct
 
-from ringback.serve import Service, running
+from ringback.serve import Service
 from ringback.testing.asker import Asker
-from ringback.testing.background import Background, settings_for
-from ringback.testing.collector import Arrival, Collector
-from ringback.testing.process import token
-from ringback.testing.quiet import QuietLog
+from ringback.testing.stage import Live
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 numbers = count(1)
-
-
-class Stage(Struct, frozen=True):
-    service: Service
-    receiver: Collector
-
-
-def answer(arrival: Arrival) -> int:
-    """`/500` is answered 500; anything else 200."""
-    return int(arrival.path[1:4]) if arrival.path[1:4].isdigit() else 200
-
-
-@asynccontextmanager
-async def stage(directory: Path) -> AsyncIterator[Stage]:
-    settings, log = settings_for(directory, old_secrets_max=2), QuietLog()
-    async with Collector(answer) as receiver, running(settings, log=log) as service:
-        yield Stage(service, receiver)
-    assert log.errors == []
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background[Stage]]:
-    with Background(stage(tmp_path_factory.mktemp("api"))) as background:
-        yield background
-
-
-@pytest.fixture(scope="module")
-def api(live: Background[Stage]) -> Asker:
-    return Asker(live.value.service.url, token())
+SETTINGS = {"old_secrets_max": 2}
 
 
 @pytest.fixture
-def app(api: Asker) -> str:
-    """The id of a new application."""
-    return str(api.made("/app", {"name": "Shop"})["id"])
-
-
-@pytest.fixture
-def hook(live: Background[Stage]) -> str:
+def hook(live: Live[Service]) -> str:
     return live.value.receiver.url("/hook")
 
 
@@ -224,7 +183,7 @@ def test_patching_an_endpoint(api: Asker, app: str, hook: str) -> None:
 
 
 def test_a_deleted_endpoint_gets_nothing_more(
-    live: Background[Stage], api: Asker, app: str, hook: str
+    live: Live[Service], api: Asker, app: str, hook: str
 ) -> None:
     gone = api.made(f"/app/{app}/endpoint", {"url": f"{hook}/gone", "uid": "e"})["id"]
     api.made(f"/app/{app}/endpoint", {"url": f"{hook}/stays"})
@@ -237,7 +196,7 @@ def test_a_deleted_endpoint_gets_nothing_more(
 
 
 def test_rotating_answers_with_the_new_key_and_keeps_the_old_for_a_while(
-    live: Background[Stage], api: Asker, app: str, hook: str
+    live: Live[Service], api: Asker, app: str, hook: str
 ) -> None:
     """Newer SDKs read the body of the answer, older ones ignore it."""
     path = f"/{unique('rotated')}"
@@ -271,7 +230,7 @@ def test_an_asymmetric_secret_shows_its_public_half(api: Asker, app: str, hook: 
 
 
 def test_headers_are_set_merged_removed_and_masked(
-    live: Background[Stage], api: Asker, app: str
+    live: Live[Service], api: Asker, app: str
 ) -> None:
     path = f"/{unique('headers')}"
     made = api.made(f"/app/{app}/endpoint", {"url": live.value.receiver.url(path)})
@@ -290,7 +249,7 @@ def test_headers_are_set_merged_removed_and_masked(
     assert "x-two" not in arrival.headers
 
 
-def test_stats_count_attempts(live: Background[Stage], api: Asker, app: str, hook: str) -> None:
+def test_stats_count_attempts(live: Live[Service], api: Asker, app: str, hook: str) -> None:
     made = api.made(f"/app/{app}/endpoint", {"url": hook})
     message = api.made(f"/app/{app}/msg", {"eventType": "e.x", "payload": {}})
     delivered(api, app, message["id"])
@@ -445,7 +404,7 @@ def test_a_message_may_bring_its_application(api: Asker) -> None:
         assert (refused.status, refused.json["detail"][0]["type"]) == (422, kind)
 
 
-def test_a_raw_payload_is_sent_instead(live: Background[Stage], api: Asker, app: str) -> None:
+def test_a_raw_payload_is_sent_instead(live: Live[Service], api: Asker, app: str) -> None:
     path = f"/{unique('raw')}"
     api.made(f"/app/{app}/endpoint", {"url": live.value.receiver.url(path)})
     params = {"rawPayload": "<é/>", "headers": {"content-type": "text/xml"}}

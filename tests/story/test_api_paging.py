@@ -1,36 +1,15 @@
 """Lists: both directions, from either end, with every filter, without a row twice or left out."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ringback.clock import id_time_ms
-from ringback.serve import Service, running
 from ringback.testing.asker import Asker
-from ringback.testing.background import Background, settings_for
-from ringback.testing.process import token
-from ringback.testing.quiet import QuietLog
 
 HOOK = "http://shop.example/hook"
 ROWS = 7
-
-
-@asynccontextmanager
-async def stage(directory: Path) -> AsyncIterator[Service]:
-    log = QuietLog()
-    async with running(settings_for(directory), log=log) as service:
-        yield service
-    assert log.errors == []
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
-    with Background(stage(tmp_path_factory.mktemp("api"))) as background:
-        yield Asker(background.value.url, token("org_paging"))
 
 
 class Lists:

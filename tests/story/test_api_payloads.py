@@ -1,56 +1,16 @@
 """Bad messages, bodies and queries are a 4xx with a sentence; good payloads come back whole."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ringback.serve import Service, running
-from ringback.testing.asker import Asker, Reply
-from ringback.testing.background import Background, settings_for
-from ringback.testing.process import token
-from ringback.testing.quiet import QuietLog
+from ringback.testing.asker import Asker
+from ringback.testing.refusals import UIDS_REFUSED, refused
 
 BODY_BYTES_MAX = 300_000
+SETTINGS = {"body_bytes_max": BODY_BYTES_MAX, "endpoints_per_app_max": 50}
 HOOK = "http://shop.example/hook"
 
-
-@asynccontextmanager
-async def stage(directory: Path) -> AsyncIterator[Service]:
-    log = QuietLog()
-    settings = settings_for(directory, body_bytes_max=BODY_BYTES_MAX, endpoints_per_app_max=50)
-    async with running(settings, log=log) as service:
-        yield service
-    assert log.errors == []
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
-    with Background(stage(tmp_path_factory.mktemp("api"))) as background:
-        yield Asker(background.value.url, token())
-
-
-@pytest.fixture
-def app(api: Asker) -> str:
-    return str(api.made("/app", {"name": "Shop"})["id"])
-
-
-def refused(reply: Reply, *loc: str, kind: str = "value_error") -> str:
-    """The sentence of a 422 answer about one place."""
-    assert reply.status == 422, (reply.status, reply.body[:300])
-    assert reply.headers["content-type"] == "application/json"
-    [violation] = reply.json["detail"]
-    assert set(violation) == {"loc", "msg", "type"}
-    assert violation["loc"] == list(loc)
-    assert violation["type"] == kind
-    assert "Traceback" not in violation["msg"]
-    assert len(violation["msg"]) > 10
-    return str(violation["msg"])
-
-
-UIDS_REFUSED: list[Any] = ["", "a b", "é", "a/b", "a\n", "a\u0000", "x" * 257, "%", "a%00", 7, []]
 
 # ---- messages -----------------------------------------------------------------------------------
 
