@@ -11,6 +11,13 @@
     │   ├── StoreCorrupt         the database is damaged; restore a backup
     │   ├── SchemaMismatch       the database was written by a newer or an altered version
     │   └── Fenced               this node lost its lease; it must stop sending
+    ├── VerificationError        a webhook that was received is not proven to be authentic
+    │   ├── Missing              a header or field that proves it is not there
+    │   ├── Malformed            it is there and cannot be read
+    │   ├── Mismatch             no signature fits: wrong secret, altered body, or forged
+    │   ├── Stale                authentic, but signed too long ago or in the future
+    │   ├── KeyNeeded            the provider's certificate or key must be fetched first
+    │   └── Misconfigured        the receiver's own mistake: secret, URL or raw body
     └── Rejected                 a request that cannot be served; carries its HTTP answer
         ├── BadRequest           400
         ├── Unauthenticated      401
@@ -71,6 +78,52 @@ class SchemaMismatch(StoreError):
 
 class Fenced(StoreError):
     """This node's lease is gone: another node may have its work, so stop sending."""
+
+
+class VerificationError(RingbackError):
+    """A webhook that was received is not proven to be authentic: do not process it.
+
+    `status` is the HTTP status to answer. It is 401 wherever the request is to blame, because some
+    providers test receivers with bad signatures and take nothing else; never 410, which ends
+    subscriptions. No message contains a secret or the signature that was expected.
+    """
+
+    status: ClassVar[int] = 401
+
+
+class Missing(VerificationError):
+    """A header or field that proves authenticity is not there."""
+
+
+class Malformed(VerificationError):
+    """What should prove authenticity, or a proven body, cannot be read."""
+
+
+class Mismatch(VerificationError):
+    """No signature fits any secret: another secret, an altered body or URL, or a forgery."""
+
+
+class Stale(VerificationError):
+    """The signature is good, but its timestamp is outside the tolerance: replayed, or a clock."""
+
+
+class KeyNeeded(VerificationError):
+    """The document at `url` must be fetched, and `verify` asked again with it in `documents`.
+
+    `url` was checked against what the provider may use; its fragment, if any, names one key.
+    """
+
+    status = 503
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"fetch {url} and verify again with it in `documents`")
+        self.url = url
+
+
+class Misconfigured(VerificationError):
+    """The receiver's own mistake; the answer is a 5xx, so that the provider tries again later."""
+
+    status = 500
 
 
 class Rejected(RingbackError):

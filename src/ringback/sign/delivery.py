@@ -15,8 +15,8 @@ from typing import assert_never
 from ringback.errors import SecretError
 from ringback.model import Secret, SignatureScheme
 from ringback.sign import standard
-from ringback.sign.providers import github, stripe
 from ringback.sign.hmac_key import HmacKey
+from ringback.sign.providers import github, stripe
 from ringback.sign.secret import parse
 
 

@@ -1,0 +1,80 @@
+"""The receiver kit: verify any provider's webhooks.
+
+    from ringback.receive import verify
+
+    event = verify("stripe", headers, body, secrets=["whsec_…"], now_s=time.time())
+
+Importing it loads no framework, no server and no database driver; each name is loaded on its use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from ringback.errors import (
+        KeyNeeded,
+        Malformed,
+        Misconfigured,
+        Mismatch,
+        Missing,
+        Stale,
+        VerificationError,
+    )
+    from ringback.receive.verification import providers, respond, sign, verify
+    from ringback.sign.event import VerifiedEvent
+    from ringback.sign.hmac_scheme import Timestamp, hmac_scheme
+    from ringback.sign.layout import Pairs, Plain
+    from ringback.sign.scheme import Draft, Field, Header, Part, Reply, Scheme, Signed
+    from ringback.sign.secret_text import SecretText
+
+__all__ = [
+    "Draft",
+    "Field",
+    "Header",
+    "KeyNeeded",
+    "Malformed",
+    "Misconfigured",
+    "Mismatch",
+    "Missing",
+    "Pairs",
+    "Part",
+    "Plain",
+    "Reply",
+    "Scheme",
+    "SecretText",
+    "Signed",
+    "Stale",
+    "Timestamp",
+    "VerificationError",
+    "VerifiedEvent",
+    "hmac_scheme",
+    "providers",
+    "respond",
+    "sign",
+    "verify",
+]
+
+_ROOMS: Final = {
+    "ringback.errors": (
+        "KeyNeeded Malformed Misconfigured Mismatch Missing Stale VerificationError"
+    ),
+    "ringback.receive.verification": "providers respond sign verify",
+    "ringback.sign.event": "VerifiedEvent",
+    "ringback.sign.hmac_scheme": "Timestamp hmac_scheme",
+    "ringback.sign.layout": "Pairs Plain",
+    "ringback.sign.scheme": "Draft Field Header Part Reply Scheme Signed",
+    "ringback.sign.secret_text": "SecretText",
+}
+_HOME: Final = {name: room for room, names in _ROOMS.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(_HOME[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
