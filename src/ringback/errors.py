@@ -9,6 +9,7 @@
     │   ├── StoreOwned           another process owns the SQLite file
     │   ├── StoreUnavailable     the database cannot be used just now (full, locked, gone)
     │   ├── StoreCorrupt         the database is damaged; restore a backup
+    │   ├── StoreGone            the database file was removed, moved or replaced under the service
     │   ├── SchemaMismatch       the database was written by a newer or an altered version
     │   └── Fenced               this node lost its lease; it must stop sending
     ├── VerificationError        a webhook that was received is not proven to be authentic
@@ -70,6 +71,10 @@ class StoreUnavailable(StoreError):
 
 class StoreCorrupt(StoreError):
     """The database file is damaged."""
+
+
+class StoreGone(StoreError):
+    """The name of the database no longer means the file that was opened: nothing is kept."""
 
 
 class SchemaMismatch(StoreError):

@@ -66,7 +66,8 @@ def serve(settings: Settings, *, beside: Beside = nothing) -> None:
     """Run the service until SIGTERM or SIGINT, then drain. A second signal ends it at once.
 
     `beside` is entered when the service answers and left before it stops. Raises ConfigError,
-    CannotListen, or a StoreError if it cannot start, EngineStopped if it could not go on.
+    CannotListen, or a StoreError if it cannot start, EngineStopped if it could not go on, and when
+    it was stopped the StoreError for which it wrote nothing any more, if there was one.
     """
     check(settings)
     log = configure(settings.log_level, settings.log_format)
@@ -139,6 +140,8 @@ async def _serve(settings: Settings, log: Log, beside: Beside) -> None:
     async with running(settings, log=log) as service, beside(service):
         _settle_garbage()
         await _until(stop, service.engine)
+    if service.store.fault is not None:
+        raise service.store.fault  # ending well would claim that everything is kept
 
 
 async def _until(stop: asyncio.Event, engine: Engine) -> None:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from ringback.clock import Clock
 from ringback.errors import StoreUnavailable
 from ringback.store.sqlite import writer as writing
 from ringback.store.sqlite.commit import Outcome, Transaction, commit_together
 from ringback.store.sqlite.file import connect
+from ringback.store.sqlite.guard import Guard
 from ringback.store.sqlite.writer import Writer
+from ringback.store.trouble import Trouble
 
 Run = Callable[[sqlite3.Connection], object]
 
@@ -23,6 +26,11 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     opened.execute("CREATE TABLE written (name TEXT PRIMARY KEY)")
     yield opened
     opened.close()
+
+
+def unguarded() -> Guard:
+    """The file of these tests goes nowhere."""
+    return Guard(Trouble(Clock()))
 
 
 def writes(name: str) -> Run:
@@ -51,6 +59,7 @@ def test_one_that_raises_is_undone_alone(connection: sqlite3.Connection) -> None
     outcomes = commit_together(
         connection,
         [Transaction(writes("a")), Transaction(fails(error, after="x")), Transaction(writes("b"))],
+        unguarded(),
     )
     assert outcomes == [Outcome("a"), Outcome(error=error), Outcome("b")]
     assert written(connection) == ["a", "b"]
@@ -58,7 +67,9 @@ def test_one_that_raises_is_undone_alone(connection: sqlite3.Connection) -> None
 
 def test_a_taken_key_harms_only_its_own(connection: sqlite3.Connection) -> None:
     outcomes = commit_together(
-        connection, [Transaction(writes("a")), Transaction(writes("a")), Transaction(writes("b"))]
+        connection,
+        [Transaction(writes("a")), Transaction(writes("a")), Transaction(writes("b"))],
+        unguarded(),
     )
     assert isinstance(outcomes[1].error, sqlite3.IntegrityError)
     assert written(connection) == ["a", "b"]
@@ -71,6 +82,7 @@ def test_a_checked_one_that_raises_before_it_writes_harms_nobody(
     outcomes = commit_together(
         connection,
         [Transaction(writes("a")), Transaction(fails(error), is_checked=True)],
+        unguarded(),
     )
     assert outcomes == [Outcome("a"), Outcome(error=error)]
     assert written(connection) == ["a"]
@@ -81,6 +93,7 @@ def test_a_broken_promise_undoes_everything(connection: sqlite3.Connection) -> N
     first, second = commit_together(
         connection,
         [Transaction(writes("a")), Transaction(fails(error, after="x"), is_checked=True)],
+        unguarded(),
     )
     assert isinstance(first.error, StoreUnavailable)
     assert second.error is error
@@ -90,12 +103,12 @@ def test_a_broken_promise_undoes_everything(connection: sqlite3.Connection) -> N
 def test_a_full_disk_undoes_everything(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA max_page_count = 1")
     outcomes = commit_together(
-        connection, [Transaction(writes("a")), Transaction(writes("b" * 100_000))]
+        connection, [Transaction(writes("a")), Transaction(writes("b" * 100_000))], unguarded()
     )
     assert [type(outcome.error) for outcome in outcomes] == [StoreUnavailable] * 2
     assert written(connection) == []
     connection.execute("PRAGMA max_page_count = 100000")
-    assert commit_together(connection, [Transaction(writes("c"))]) == [Outcome("c")]
+    assert commit_together(connection, [Transaction(writes("c"))], unguarded()) == [Outcome("c")]
 
 
 def test_a_locked_file_is_reported_and_left_alone(
@@ -104,11 +117,11 @@ def test_a_locked_file_is_reported_and_left_alone(
     connection.execute("PRAGMA busy_timeout = 0")
     other = connect(str(tmp_path / "commit.db"))
     other.execute("BEGIN IMMEDIATE")
-    [outcome] = commit_together(connection, [Transaction(writes("a"))])
+    [outcome] = commit_together(connection, [Transaction(writes("a"))], unguarded())
     assert isinstance(outcome.error, StoreUnavailable)
     other.execute("ROLLBACK")
     other.close()
-    assert commit_together(connection, [Transaction(writes("a"))]) == [Outcome("a")]
+    assert commit_together(connection, [Transaction(writes("a"))], unguarded()) == [Outcome("a")]
 
 
 # ---- the thread ---------------------------------------------------------------------------------
@@ -119,9 +132,9 @@ def test_what_queues_up_is_committed_together(
 ) -> None:
     sizes: list[int] = []
 
-    def counted(db: sqlite3.Connection, group: list[Transaction]) -> list[Outcome]:
+    def counted(db: sqlite3.Connection, group: list[Transaction], guard: Guard) -> list[Outcome]:
         sizes.append(len(group))
-        return commit_together(db, group)
+        return commit_together(db, group, guard)
 
     monkeypatch.setattr(writing, "commit_together", counted)
     has_begun, is_open = threading.Event(), threading.Event()
@@ -131,7 +144,7 @@ def test_what_queues_up_is_committed_together(
         is_open.wait()
 
     async def story() -> list[object]:
-        writer = Writer(connection)
+        writer = Writer(connection, unguarded())
         slow = asyncio.create_task(writer.run(hold))
         await asyncio.sleep(0)
         await asyncio.to_thread(has_begun.wait)
@@ -152,7 +165,7 @@ def test_closing_finishes_what_was_handed_in(tmp_path: Path) -> None:
     async def story() -> None:
         opened = connect(path)
         opened.execute("CREATE TABLE written (name TEXT PRIMARY KEY)")
-        writer = Writer(opened)
+        writer = Writer(opened, unguarded())
         calls = [asyncio.create_task(writer.run(writes(name))) for name in "ab"]
         await asyncio.sleep(0)
         await writer.close()
@@ -171,7 +184,7 @@ def test_a_caller_that_went_away_disturbs_nobody(connection: sqlite3.Connection)
     is_open = threading.Event()
 
     async def story() -> None:
-        writer = Writer(connection)
+        writer = Writer(connection, unguarded())
         slow = asyncio.create_task(writer.run(lambda _: is_open.wait()))
         gone = asyncio.create_task(writer.run(writes("gone")))
         stays = asyncio.create_task(writer.run(writes("stays")))
@@ -197,7 +210,7 @@ def test_the_queue_is_bounded(
         is_open.wait()
 
     async def story() -> None:
-        writer = Writer(connection)
+        writer = Writer(connection, unguarded())
         calls = [asyncio.create_task(writer.run(hold))]
         await asyncio.sleep(0)
         await asyncio.to_thread(has_begun.wait)

@@ -28,7 +28,8 @@ encode: Final = msgspec.json.Encoder().encode
 
 
 class EngineState(Protocol):
-    """How the engine is; seconds since the oldest delivery that is due became due."""
+    """How the engine is; seconds since the oldest delivery that is due became due; why the store
+    cannot be written (empty: it can)."""
 
     @property
     def is_alive(self) -> bool: ...
@@ -36,6 +37,8 @@ class EngineState(Protocol):
     def is_store_writable(self) -> bool: ...
     @property
     def oldest_due_age_s(self) -> float: ...
+    @property
+    def why_not(self) -> str: ...
 
 
 class EnginePort(Protocol):

@@ -24,6 +24,9 @@ from ringback.errors import (
     Fenced,
     Invalid,
     Rejected,
+    StoreCorrupt,
+    StoreError,
+    StoreGone,
     StoreUnavailable,
     Unauthenticated,
     Unavailable,
@@ -32,7 +35,7 @@ from ringback.errors import (
 RETRY_AFTER_S: Final = 1
 _RETRY: Final = (b"retry-after", str(RETRY_AFTER_S).encode())
 _BEARER: Final = (b"www-authenticate", b"Bearer")
-_STORE_GONE: Final = "The database cannot be used just now; nothing was changed. Try again."
+_STORE_AWAY: Final = "The database cannot be used just now; nothing was changed. Try again."
 
 _PLACE: Final = re.compile(r" - at `(?P<path>[^`]*)`$")
 _STEP: Final = re.compile(r"\.(?P<name>[^.\[\]]+)|\[(?P<index>\d+|\.\.\.)\]")
@@ -55,8 +58,8 @@ def answer_to(error: Exception) -> Answer | None:
             return problem(503, error.code, detail=error.detail, headers=(_RETRY,))
         case Rejected():
             return problem(error.status, error.code, detail=error.detail)
-        case StoreUnavailable() | Fenced():
-            return problem(503, "unavailable", detail=_STORE_GONE, headers=(_RETRY,))
+        case StoreUnavailable() | Fenced() | StoreCorrupt() | StoreGone():
+            return problem(503, "unavailable", detail=_about_store(error), headers=(_RETRY,))
         case _:
             return None
 
@@ -65,6 +68,14 @@ def unexpected(request_id: str) -> Answer:
     """The answer to a mistake of ours."""
     detail = f"Something went wrong here. If it stays, report request {request_id}."
     return problem(500, "server_error", detail=detail)
+
+
+def _about_store(error: StoreError) -> str:
+    """What passes is told without its details; what does not pass must reach the operator."""
+    if isinstance(error, StoreUnavailable | Fenced):
+        return _STORE_AWAY
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def problem(

@@ -10,7 +10,9 @@ async def get(call: Call[None, None]) -> Answer:
     return reply(
         200 if is_well else 503,
         HealthOut(
-            database=DatabaseHealthOut(status="ok" if health.is_store_writable else "error"),
+            database=DatabaseHealthOut(
+                status="ok" if health.is_store_writable else "error", detail=health.why_not or None
+            ),
             engine=EngineHealthOut(
                 status="ok" if health.is_alive else "error",
                 oldest_due_age_s=health.oldest_due_age_s,

@@ -72,7 +72,7 @@ class Claimer:
             try:
                 await self._pass()
             except StoreError as error:
-                log.error("claim_failed", error=str(error))
+                log.debug("claim_failed", error=str(error))
                 self._next_due_ms = None
             await self._rest()
 

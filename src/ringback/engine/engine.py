@@ -27,15 +27,22 @@ from ringback.model import Application, Endpoint, Message, Task
 from ringback.store.port import Store
 from ringback.wire.port import Wire
 
+# A stop waits this much longer for results to be written, as while another program holds a lock.
+RECORD_GRACE_S = 5.0
+
 log = structlog.get_logger()
 
 
 class EngineHealth(Struct, frozen=True):
-    """`oldest_due_age_s` is how long the oldest due delivery has been waiting, 0 for none."""
+    """`oldest_due_age_s` is how long the oldest due delivery has been waiting, 0 for none.
+
+    `why_not` says why the store cannot be written; empty when it can.
+    """
 
     is_alive: bool
     is_store_writable: bool
     oldest_due_age_s: float
+    why_not: str = ""
 
 
 class Engine:
@@ -146,10 +153,11 @@ class Engine:
         is_alive = self._loops is not None and not self._loops.done()
         try:
             due_at_ms = await self._store.path.next_due_at_ms()
-        except StoreError:
-            return EngineHealth(is_alive, is_store_writable=False, oldest_due_age_s=0.0)
+        except StoreError as error:
+            return EngineHealth(is_alive, False, 0.0, str(error))
         age_s = (self._clock.now_ms() - due_at_ms) / 1000 if due_at_ms is not None else 0.0
-        return EngineHealth(is_alive, self.tenure.is_sure, max(0.0, age_s))
+        why_not = self._why_not_writable()
+        return EngineHealth(is_alive, not why_not, max(0.0, age_s), why_not)
 
     # ---- its life -------------------------------------------------------------------------------
 
@@ -176,8 +184,9 @@ class Engine:
             return
         await self.acceptor.stop()
         self.dispatcher.stop()
+        began_s = self._clock.monotonic()
         await self.dispatcher.finish(timeout_s)
-        await self.recorder.settled()
+        await self._settle(max(0.0, timeout_s - (self._clock.monotonic() - began_s)))
         await self.stop()
         with suppress(StoreError):
             await self.tenure.leave()
@@ -190,6 +199,15 @@ class Engine:
                 await self._loops
             self._loops = None
         await self.dispatcher.finish(0)
+
+    async def _settle(self, timeout_s: float) -> None:
+        """Until all results are recorded, or for as long as the store may yet take them."""
+        if self._store.fault is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s + RECORD_GRACE_S):
+                    await self.recorder.settled()
+        if count := self.recorder.count:
+            log.warning("results_abandoned", count=count)
 
     async def _run(self) -> None:
         try:
@@ -211,11 +229,18 @@ class Engine:
             async with asyncio.timeout(60):
                 await self._task_wake.wait()
 
+    def _why_not_writable(self) -> str:
+        if self._store.fault is not None:
+            return str(self._store.fault)
+        if not self.tenure.is_sure:
+            return self.tenure.why_not_sure or "the lease was not renewed in time"
+        return ""
+
     async def _refresh(self, app_id: str) -> None:
         try:
             routes = await self.routes.of(app_id, version=0)
         except StoreError as error:
-            log.error("refresh_failed", app_id=app_id, error=str(error))
+            log.debug("refresh_failed", app_id=app_id, error=str(error))
             return
         self.dispatcher.refresh(app_id, routes)
         self.claimer.wake()

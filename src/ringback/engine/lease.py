@@ -11,7 +11,7 @@ import structlog
 
 from ringback.clock import Clock
 from ringback.config import Settings
-from ringback.errors import Fenced, StoreUnavailable
+from ringback.errors import Fenced, StoreError
 from ringback.store.port import Lease, Nodes
 
 RENEWALS_PER_LEASE = 3
@@ -41,7 +41,9 @@ class Tenure:
         self._on_sure = on_sure
         self._lease: Lease | None = None
         self._batches = 0
+        self._is_in_doubt = False
         self.until_ms = 0
+        self.why_not_sure = ""
 
     @property
     def lease(self) -> Lease:
@@ -79,12 +81,21 @@ class Tenure:
             self.until_ms = until_ms
         except Fenced:
             await self._join_again()
-        except StoreUnavailable as error:
-            log.error("lease_not_renewed", error=str(error))
-            if not self.is_sure:
-                self._on_doubt()
+        except StoreError as error:
+            self.why_not_sure = str(error)
+            self._doubt()
         if self.is_sure:
+            self._is_in_doubt = False
             self._on_sure()
+
+    def _doubt(self) -> None:
+        """Logged once: the store has said already what is wrong with it."""
+        if self.is_sure:
+            return
+        if not self._is_in_doubt:
+            self._is_in_doubt = True
+            log.error("lease_not_renewed", error=self.why_not_sure)
+        self._on_doubt()
 
     async def _join_again(self) -> None:
         """The lease is gone, and with it everything that was held under it."""
@@ -94,7 +105,8 @@ class Tenure:
         try:
             await self.join()
             log.warning("lease_lost", epoch=self.lease.epoch)
-        except StoreUnavailable as error:
+        except StoreError as error:
+            self.why_not_sure = str(error)
             log.error("lease_lost", error=str(error))
 
     async def leave(self) -> None:

@@ -15,7 +15,7 @@ from ringback.clock import Clock
 from ringback.config import Settings
 from ringback.engine.lane import Batch
 from ringback.engine.lease import Tenure
-from ringback.errors import Fenced, StoreUnavailable
+from ringback.errors import Fenced, StoreError
 from ringback.model import Attempt
 from ringback.store.port import Disable, Health, Path, Record, Waiting
 
@@ -63,7 +63,13 @@ class Recorder:
         self._wake = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
+        self._writing = 0
         self.is_behind = False
+
+    @property
+    def count(self) -> int:
+        """Results that are not recorded yet."""
+        return len(self._results) + self._writing
 
     def add(self, result: Result) -> None:
         self._results.append(result)
@@ -93,19 +99,25 @@ class Recorder:
         count = min(len(self._results), self._settings.record_batch_max)
         results = [self._results.popleft() for _ in range(count)]
         record = _record(results)
+        self._writing = count
+        if await self._write(record, count):
+            self._recorded(record, results)
+        self._writing = 0
+
+    async def _write(self, record: Record, count: int) -> bool:
+        """Until it is committed (True), or the lease is gone (False)."""
         wait_s = RETRY_WAIT_S
         while True:
             try:
                 await self._path.record(self._tenure.lease, record)
-                break
+                return True
             except Fenced:
                 log.warning("results_abandoned", count=count)
-                return
-            except StoreUnavailable as error:
-                log.error("results_not_recorded", count=count, error=str(error))
+                return False
+            except StoreError as error:
+                log.debug("results_not_recorded", count=count, error=str(error))
                 await self._clock.sleep(wait_s)
                 wait_s = min(2 * wait_s, RETRY_WAIT_S_MAX)
-        self._recorded(record, results)
 
     def _recorded(self, record: Record, results: list[Result]) -> None:
         if record.waiting:

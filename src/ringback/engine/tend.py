@@ -101,7 +101,7 @@ class Tender:
                 for task in tasks:
                     await self.step(task)
             except StoreError as error:
-                log.error("task_step_failed", error=str(error))
+                log.debug("task_step_failed", error=str(error))
             if tasks:
                 await self._clock.sleep(STEP_REST_S)
             else:
@@ -122,4 +122,4 @@ class Tender:
         try:
             await work()
         except StoreError as error:
-            log.error("tending_failed", part=work.__name__, error=str(error))
+            log.debug("tending_failed", part=work.__name__, error=str(error))

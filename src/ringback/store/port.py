@@ -17,7 +17,8 @@ Invariants that every implementation keeps, and `tests/conformance` checks:
 5. A waiting row of a disabled endpoint stays and is not due; of a deleted one it is purged.
 6. Uids are unique among what is not deleted; deleting frees them.
 
-Every method may raise StoreUnavailable (try again), and the ones that take a lease Fenced.
+Every method may raise StoreUnavailable (try again), StoreCorrupt or StoreGone (for good, see
+`Store.fault`), and the ones that take a lease Fenced.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
+from ringback.errors import StoreError
 from ringback.model import (
     Application,
     Attempt,
@@ -466,6 +468,12 @@ class Store(Protocol):
     resources: Resources
     history: History
     tending: Tending
+
+    @property
+    def fault(self) -> StoreError | None:
+        """Why nothing is written any more until the store is opened anew (a StoreCorrupt, a
+        StoreGone); None while it is well."""
+        ...
 
     async def close(self) -> None:
         """Finish what was handed in, then close. Safe to call twice."""

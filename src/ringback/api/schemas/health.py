@@ -9,6 +9,9 @@ State = Literal["ok", "error"]
 
 class DatabaseHealthOut(Struct, frozen=True, kw_only=True, rename="camel"):
     status: State
+    detail: Annotated[
+        str | None, Meta(description="Why the database cannot be written, and what to do.")
+    ] = None
 
 
 class EngineHealthOut(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -2,7 +2,8 @@
 
 Each is all or nothing by itself, and the results are given out only after the one COMMIT. If the
 COMMIT fails, or something that spoils the transaction, nothing of any of them was changed, and all
-of them raise.
+of them raise. They raise too if the file is not under its name after the COMMIT: what was written
+to it is lost with it.
 """
 
 import contextlib
@@ -13,7 +14,8 @@ from typing import Any
 from msgspec import Struct
 
 from ringback.errors import StoreUnavailable
-from ringback.store.sqlite.faults import spoils_transaction, translated
+from ringback.store.sqlite.faults import spoils_transaction
+from ringback.store.sqlite.guard import Guard
 
 
 class Transaction(Struct, frozen=True):
@@ -37,16 +39,19 @@ class _BrokenPromise(Exception):
 
 
 def commit_together(
-    connection: sqlite3.Connection, transactions: Sequence[Transaction]
+    connection: sqlite3.Connection, transactions: Sequence[Transaction], guard: Guard
 ) -> list[Outcome]:
     """Run and commit; outcomes in order. Never raises an Exception."""
     try:
+        guard.before_commit()
         connection.execute("BEGIN IMMEDIATE")
         outcomes = [_run(connection, transaction) for transaction in transactions]
         connection.execute("COMMIT")
+        guard.after_commit(connection)
     except sqlite3.Error as error:
         _roll_back(connection)
-        return [Outcome(error=translated(error)) for _ in transactions]
+        in_our_words = guard.noted(error, is_writing=True)
+        return [Outcome(error=in_our_words) for _ in transactions]
     except _BrokenPromise as broken:
         _roll_back(connection)
         return _undone(transactions, broken)

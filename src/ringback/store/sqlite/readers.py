@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from ringback.clock import Clock
 from ringback.errors import StoreUnavailable
-from ringback.store.sqlite.faults import translated
+from ringback.store.sqlite.guard import Guard
 
 T = TypeVar("T")
 
@@ -25,9 +25,15 @@ class Readers:
     """`connect` opens one more read-only connection."""
 
     def __init__(
-        self, connect: Callable[[], sqlite3.Connection], *, count: int, clock: Clock
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        guard: Guard,
+        *,
+        count: int,
+        clock: Clock,
     ) -> None:
         self._connect = connect
+        self._guard = guard
         self._clock = clock
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -47,12 +53,13 @@ class Readers:
             self._connections.pop().close()
 
     def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        self._guard.before_read()
         try:
             connection = self._connection()
             self._local.ends_at_s = self._clock.monotonic() + READ_S_MAX
             return read_at_once(connection, read)
         except sqlite3.Error as error:
-            raise translated(error) from error
+            raise self._guard.noted(error, is_writing=False) from error
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -69,17 +76,19 @@ class Readers:
 class InlineReaders:
     """The same on the calling thread, with the writer's connection."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, guard: Guard) -> None:
         self._connection = connection
+        self._guard = guard
         self._is_closed = False
 
     async def run(self, read: Callable[[sqlite3.Connection], T]) -> T:
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
+        self._guard.before_read()
         try:
             return read_at_once(self._connection, read)
         except sqlite3.Error as error:
-            raise translated(error) from error
+            raise self._guard.noted(error, is_writing=False) from error
 
     async def close(self) -> None:
         self._is_closed = True

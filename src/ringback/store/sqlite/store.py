@@ -6,49 +6,78 @@ from typing import Final
 
 from ringback.clock import Clock
 from ringback.config import Settings
+from ringback.errors import StoreError
 from ringback.sign.sealing import Sealer
 from ringback.store import port
 from ringback.store.sqlite.commit import Transaction, commit_together
 from ringback.store.sqlite.database import Database
 from ringback.store.sqlite.file import (
-    Ownership,
     connect,
     open_for_reading,
     open_for_writing,
     own,
     prepare,
 )
+from ringback.store.sqlite.guard import Guard
 from ringback.store.sqlite.history import SqliteHistory
 from ringback.store.sqlite.migrate import migrate
 from ringback.store.sqlite.nodes import SqliteNodes
 from ringback.store.sqlite.path import SqlitePath
+from ringback.store.sqlite.place import Place
 from ringback.store.sqlite.readers import InlineReaders, Readers
 from ringback.store.sqlite.resources import SqliteResources
 from ringback.store.sqlite.rows import EndpointRows
 from ringback.store.sqlite.sql import query
 from ringback.store.sqlite.tending import SqliteTending
 from ringback.store.sqlite.writer import InlineWriter, Writer
+from ringback.store.trouble import Trouble
 
 MEMORY: Final = ":memory:"
+
+
+class Holding:
+    """What a store holds of a file beside its connections: the right to it, and its place."""
+
+    def __init__(self, file: Path, clock: Clock) -> None:
+        self.file = file
+        self._clock = clock
+        self._ownership = own(file)
+        self._place: Place | None = None
+
+    def place(self) -> Place:
+        """Noted once the file and its log are there."""
+        self._place = Place(self.file, self._clock)
+        return self._place
+
+    def release(self) -> None:
+        """Safe to call twice."""
+        if self._place is not None:
+            self._place.close()
+        self._ownership.release()
 
 
 class SqliteStore:
     """One open database; a `port.Store`. Built by `open_store`."""
 
-    def __init__(self, database: Database, ownership: Ownership | None) -> None:
+    def __init__(self, database: Database, trouble: Trouble, holding: Holding | None) -> None:
         self._database = database
-        self._ownership = ownership
+        self._trouble = trouble
+        self._holding = holding
         self.path: port.Path = SqlitePath(database)
         self.nodes: port.Nodes = SqliteNodes(database)
         self.resources: port.Resources = SqliteResources(database)
         self.history: port.History = SqliteHistory(database)
         self.tending: port.Tending = SqliteTending(database)
 
+    @property
+    def fault(self) -> StoreError | None:
+        return self._trouble.fault
+
     async def close(self) -> None:
         """Finish what was handed in, then close. Safe to call twice."""
         await self._database.close()
-        if self._ownership is not None:
-            self._ownership.release()
+        if self._holding is not None:
+            self._holding.release()
 
 
 async def open_store(
@@ -68,7 +97,7 @@ async def open_store(
     Raises ConfigError, StoreOwned, StoreCorrupt, StoreUnavailable or SchemaMismatch.
     """
     if str(path) == MEMORY:
-        return _open_inline(connection or open_memory(settings), settings, clock, ownership=None)
+        return _open_inline(connection or open_memory(settings), settings, clock, holding=None)
     return _open_file(Path(path), settings, clock, inline=inline)
 
 
@@ -80,18 +109,17 @@ def open_memory(settings: Settings) -> sqlite3.Connection:
 
 
 def _open_file(path: Path, settings: Settings, clock: Clock, *, inline: bool) -> SqliteStore:
-    file = path.absolute()
-    ownership = own(file)
+    holding = Holding(path.absolute(), clock)
     connection: sqlite3.Connection | None = None
     try:
-        connection = open_for_writing(file, settings)
+        connection = open_for_writing(holding.file, settings)
         if inline:
-            return _open_inline(connection, settings, clock, ownership=ownership)
-        return _open_threaded(connection, file, settings, clock=clock, ownership=ownership)
+            return _open_inline(connection, settings, clock, holding=holding)
+        return _open_threaded(connection, settings, clock, holding=holding)
     except BaseException:
         if connection is not None:
             connection.close()
-        ownership.release()
+        holding.release()
         raise
 
 
@@ -100,41 +128,47 @@ def _open_inline(
     settings: Settings,
     clock: Clock,
     *,
-    ownership: Ownership | None,
+    holding: Holding | None,
 ) -> SqliteStore:
-    _take_over(connection, clock)
+    trouble = Trouble(clock)
+    _take_over(connection, clock, trouble)
+    guard = Guard(trouble, None if holding is None else holding.place())
     database = Database(
-        InlineWriter(connection, closes=ownership is not None),
-        InlineReaders(connection),
+        InlineWriter(connection, guard, closes=holding is not None),
+        InlineReaders(connection, guard),
         endpoints=EndpointRows(Sealer(settings.main_secret), clock),
         clock=clock,
     )
-    return SqliteStore(database, ownership)
+    return SqliteStore(database, trouble, holding)
 
 
 def _open_threaded(
-    connection: sqlite3.Connection,
-    file: Path,
-    settings: Settings,
-    *,
-    clock: Clock,
-    ownership: Ownership,
+    connection: sqlite3.Connection, settings: Settings, clock: Clock, *, holding: Holding
 ) -> SqliteStore:
-    _take_over(connection, clock)
+    trouble = Trouble(clock)
+    _take_over(connection, clock, trouble)
+    guard = Guard(trouble, holding.place())
     database = Database(
-        Writer(connection),
-        Readers(lambda: open_for_reading(file), count=settings.sqlite_readers, clock=clock),
+        Writer(connection, guard),
+        Readers(
+            lambda: open_for_reading(holding.file),
+            guard,
+            count=settings.sqlite_readers,
+            clock=clock,
+        ),
         endpoints=EndpointRows(Sealer(settings.main_secret), clock),
         clock=clock,
     )
-    return SqliteStore(database, ownership)
+    return SqliteStore(database, trouble, holding)
 
 
-def _take_over(connection: sqlite3.Connection, clock: Clock) -> None:
+def _take_over(connection: sqlite3.Connection, clock: Clock, trouble: Trouble) -> None:
     """Migrate, and fence whoever wrote before: the owner is the only one that may."""
     migrate(connection, now_ms=clock.now_ms())
     [outcome] = commit_together(
-        connection, [Transaction(lambda db: db.execute(query("fence_all_nodes")).rowcount)]
+        connection,
+        [Transaction(lambda db: db.execute(query("fence_all_nodes")).rowcount)],
+        Guard(trouble),
     )
     if outcome.error is not None:
         raise outcome.error

@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from ringback.errors import StoreUnavailable
 from ringback.store.sqlite.commit import Outcome, Transaction, commit_together
+from ringback.store.sqlite.guard import Guard
 
 T = TypeVar("T")
 
@@ -40,8 +41,9 @@ class _Job(Struct, frozen=True):
 class Writer:
     """Owns its connection from construction to `close`."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, guard: Guard) -> None:
         self._connection = connection
+        self._guard = guard
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._is_closed = False
         self._thread = threading.Thread(target=self._serve, name="sqlite-writer", daemon=True)
@@ -77,7 +79,8 @@ class Writer:
                     is_last = True
                     break
                 group.append(job)
-            outcomes = commit_together(self._connection, [job.transaction for job in group])
+            transactions = [job.transaction for job in group]
+            outcomes = commit_together(self._connection, transactions, self._guard)
             _deliver(group, outcomes)
             if is_last:
                 break
@@ -94,15 +97,16 @@ class Writer:
 class InlineWriter:
     """The same on the calling thread, one transaction at a time: for tests and simulations."""
 
-    def __init__(self, connection: sqlite3.Connection, *, closes: bool) -> None:
+    def __init__(self, connection: sqlite3.Connection, guard: Guard, *, closes: bool) -> None:
         self._connection = connection
+        self._guard = guard
         self._closes = closes
         self._is_closed = False
 
     async def run(self, run: Callable[[sqlite3.Connection], T], *, is_checked: bool = False) -> T:
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
-        [outcome] = commit_together(self._connection, [Transaction(run, is_checked)])
+        [outcome] = commit_together(self._connection, [Transaction(run, is_checked)], self._guard)
         if outcome.error is not None:
             raise outcome.error
         result: T = outcome.result
