@@ -9,7 +9,8 @@ import pytest
 from ringback.errors import BadRequest, Conflict, NotFound
 from ringback.model import Application, Endpoint, RetryPolicy, Secret, SignatureScheme
 from ringback.store.port import IdempotencyKey, Page
-from ringback.testing.stores import SECRET, World
+from ringback.testing.nouns import SECRET
+from ringback.testing.stores import World
 
 
 def changed(**columns: Any) -> Callable[[Any], Any]:

@@ -6,42 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.model import Endpoint, SignatureScheme
+from ringback.model import Endpoint
 from ringback.rules.routing import is_wanted, select
+from ringback.testing.nouns import endpoint
 
 Names = tuple[str, ...] | None
 
 names = st.sampled_from(["a", "b", "a.b", "A", ""])
 filters = st.none() | st.lists(names, max_size=3, unique=True).map(tuple)
-
-
-def endpoint(
-    *,
-    id: str = "ep_1",
-    is_disabled: bool = False,
-    event_types: Names = None,
-    channels: Names = None,
-) -> Endpoint:
-    return Endpoint(
-        id=id,
-        app_id="app_1",
-        uid=None,
-        url="https://shop.example/hook",
-        description="",
-        is_disabled=is_disabled,
-        event_types=event_types,
-        channels=channels,
-        throttle_rate=None,
-        metadata={},
-        headers={},
-        secrets=(),
-        signature_scheme=SignatureScheme.STANDARD,
-        retry=None,
-        failing_since_ms=None,
-        version=1,
-        created_at_ms=0,
-        updated_at_ms=0,
-    )
 
 
 endpoints = st.builds(

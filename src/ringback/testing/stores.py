@@ -20,8 +20,6 @@ from ringback.model import (
     Endpoint,
     EventType,
     Message,
-    Secret,
-    SignatureScheme,
     Timings,
     Trigger,
 )
@@ -35,12 +33,12 @@ from ringback.store.port import (
     Take,
     Waiting,
 )
+from ringback.testing import nouns
 
 T = TypeVar("T")
 
 START_MS: Final = 1_750_000_000_000
 LEASE_MS: Final = 10_000
-SECRET: Final = "whsec_" + "A" * 32
 
 
 class StillClock(Clock):
@@ -97,27 +95,16 @@ class World:
 
     def new_endpoint(self, app: Application, **columns: Any) -> Endpoint:
         now_ms = self.clock.now_ms()
-        endpoint = Endpoint(
-            id=self.clock.new_id("ep"),
-            app_id=app.id,
-            uid=None,
-            url="https://shop.example/webhooks",
-            description="",
-            is_disabled=False,
-            event_types=None,
-            channels=None,
-            throttle_rate=None,
-            metadata={},
-            headers={},
-            secrets=(Secret(SECRET),),
-            signature_scheme=SignatureScheme.STANDARD,
-            retry=None,
-            failing_since_ms=None,
-            version=0,
-            created_at_ms=now_ms,
-            updated_at_ms=now_ms,
+        return nouns.endpoint(
+            **{
+                "id": self.clock.new_id("ep"),
+                "app_id": app.id,
+                "version": 0,
+                "created_at_ms": now_ms,
+                "updated_at_ms": now_ms,
+                **columns,
+            }
         )
-        return msgspec.structs.replace(endpoint, **columns)
 
     def endpoint(self, app: Application, **columns: Any) -> Endpoint:
         endpoint = self.new_endpoint(app, **columns)
