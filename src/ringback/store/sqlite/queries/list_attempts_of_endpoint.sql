@@ -1,4 +1,6 @@
--- A page of the attempts at an endpoint.
+-- A page of the attempts at an endpoint: its index has them in order, so nothing is sorted and no
+-- more rows are read than are shown. Why list_attempts_of_message is another query: each needs an
+-- index of its own, and one text with either column optional reads the whole table.
 SELECT
     a.id, (SELECT app_id FROM endpoint WHERE endpoint.id = a.endpoint_id), a.msg_id, a.endpoint_id,
     a.batch_id, a.number, a.trigger, a.status, a.status_code, a.url,

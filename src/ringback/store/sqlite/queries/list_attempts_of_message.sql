@@ -1,5 +1,6 @@
--- A page of the attempts to deliver a message. They have to be sorted, so that is done with numbers
--- alone, and rows are read for the page.
+-- A page of the attempts to deliver a message: its index has them by endpoint, so they have to be
+-- sorted. That is done with numbers alone, and rows, which hold responses, are read for the page.
+-- See list_attempts_of_endpoint.
 SELECT
     a.id, (SELECT app_id FROM endpoint WHERE endpoint.id = a.endpoint_id), a.msg_id, a.endpoint_id,
     a.batch_id, a.number, a.trigger, a.status, a.status_code, a.url,

@@ -1,5 +1,7 @@
 -- Messages tried at an endpoint that has few attempts: from the attempts to the messages. They have
 -- to be sorted by message, so that is done with numbers alone, and rows are read for the page.
+-- The cost is that of all its attempts: with 30,000 of them, 100 ms and more where list_tried_many
+-- takes less than one.
 SELECT
     m.id, m.app_id, m.event_type, m.event_id, m.channels,
     CASE WHEN :with_payload THEN m.payload END, CASE WHEN :with_payload THEN m.raw_body END,
