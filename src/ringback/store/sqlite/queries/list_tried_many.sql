@@ -1,6 +1,6 @@
--- Messages tried at an endpoint that has many attempts: from the messages to the attempts, in order,
--- until the page is full. The cost is that of the messages in between: where one of 30,000 was tried,
--- 30 ms and more where list_tried_few takes a tenth of one.
+-- Messages tried at an endpoint that has many attempts: from the messages to the attempts, in
+-- order, until the page is full. The cost is that of the messages in between: where one of 30,000
+-- was tried, 30 ms and more where list_tried_few takes a tenth of one.
 SELECT
     m.id, m.app_id, m.event_type, m.event_id, m.channels,
     CASE WHEN :with_payload THEN m.payload END, CASE WHEN :with_payload THEN m.raw_body END,
