@@ -223,3 +223,98 @@ def test_the_queue_is_bounded(
         await writer.close()
 
     asyncio.run(story())
+
+
+# ---- light groups, on the event loop ------------------------------------------------------------
+
+
+def thread_of(threads: list[int]) -> Run:
+    return lambda _connection: threads.append(threading.get_ident())
+
+
+@pytest.mark.parametrize(
+    ("is_checked", "rows", "is_on_the_loop"),
+    [
+        (True, 1, True),
+        (True, writing.LIGHT_ROWS_MAX, True),
+        (True, writing.LIGHT_ROWS_MAX + 1, False),
+        (True, 0, False),  # nobody knows how long it takes
+        (False, 1, False),
+    ],
+)
+def test_only_light_work_is_done_on_the_event_loop(
+    connection: sqlite3.Connection, is_checked: bool, rows: int, is_on_the_loop: bool
+) -> None:
+    threads: list[int] = []
+
+    async def story() -> None:
+        writer = Writer(connection, unguarded())
+        await writer.run(thread_of(threads), is_checked=is_checked, rows=rows)
+        await writer.close()
+
+    asyncio.run(story())
+    assert [one == threading.get_ident() for one in threads] == [is_on_the_loop]
+
+
+def test_one_heavy_transaction_takes_its_group_off_the_event_loop(
+    connection: sqlite3.Connection,
+) -> None:
+    threads: list[int] = []
+
+    async def story() -> None:
+        writer = Writer(connection, unguarded())
+        await asyncio.gather(
+            writer.run(thread_of(threads), is_checked=True, rows=1),
+            writer.run(thread_of(threads), is_checked=True, rows=writing.LIGHT_ROWS_MAX),
+        )
+        await writer.close()
+
+    asyncio.run(story())
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads
+
+
+def test_the_event_loop_never_waits_for_another_program(
+    connection: sqlite3.Connection, tmp_path: Path
+) -> None:
+    other = connect(str(tmp_path / "commit.db"))
+    other.execute("BEGIN IMMEDIATE")
+    threads: list[int] = []
+
+    async def story() -> None:
+        writer = Writer(connection, unguarded())
+        call = asyncio.create_task(writer.run(thread_of(threads), is_checked=True, rows=1))
+        # The loop goes on meanwhile, else nobody would ever let go of the lock.
+        await asyncio.to_thread(lambda: None)
+        assert not threads
+        other.execute("COMMIT")
+        await call
+        await writer.close()
+
+    asyncio.run(story())
+    other.close()
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+def test_a_light_write_that_fails_raises_and_leaves_nothing(tmp_path: Path) -> None:
+    opened = connect(str(tmp_path / "light.db"))
+    opened.execute("CREATE TABLE written (name TEXT PRIMARY KEY)")
+
+    async def story() -> None:
+        writer = Writer(opened, unguarded())
+        with pytest.raises(KeyError):
+            await writer.run(fails(KeyError("no")), is_checked=True, rows=1)
+        undone = await asyncio.gather(
+            writer.run(writes("a"), is_checked=True, rows=1),
+            writer.run(fails(KeyError("late"), after="b"), is_checked=True, rows=1),
+            return_exceptions=True,
+        )
+        assert [type(one) for one in undone] == [StoreUnavailable, KeyError]
+        assert await writer.run(writes("c"), is_checked=True, rows=1) == "c"
+        await writer.close()
+
+    asyncio.run(story())
+    after = connect(str(tmp_path / "light.db"))
+    assert written(after) == ["c"]
+    after.close()

@@ -28,9 +28,11 @@ class Database:
         self.endpoints = endpoints
         self.clock = clock
 
-    async def write(self, run: Callable[[sqlite3.Connection], T], *, is_checked: bool = False) -> T:
-        """Returns after the commit. See `commit.Transaction` for `is_checked`."""
-        return await self._writer.run(run, is_checked=is_checked)
+    async def write(
+        self, run: Callable[[sqlite3.Connection], T], *, is_checked: bool = False, rows: int = 0
+    ) -> T:
+        """Returns after the commit. See `commit.Transaction` for `is_checked` and `rows`."""
+        return await self._writer.run(run, is_checked=is_checked, rows=rows)
 
     async def read(self, run: Callable[[sqlite3.Connection], T]) -> T:
         return await self._readers.run(run)

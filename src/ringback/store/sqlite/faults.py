@@ -39,6 +39,11 @@ def is_late(error: sqlite3.Error) -> bool:
     return _code(error) == sqlite3.SQLITE_INTERRUPT
 
 
+def is_locked(error: sqlite3.Error) -> bool:
+    """Whether somebody else is writing just now."""
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
 def spoils_transaction(error: sqlite3.Error) -> bool:
     """Whether the whole transaction is lost, rather than one statement of it."""
     return translated(error) is not error

@@ -34,7 +34,9 @@ class SqlitePath:
         self, lease: Lease, batch_id: int, messages: Sequence[NewMessage]
     ) -> list[AcceptResult]:
         return await self._database.write(
-            lambda connection: accept(connection, lease, batch_id, messages), is_checked=True
+            lambda connection: accept(connection, lease, batch_id, messages),
+            is_checked=True,
+            rows=sum(1 + len(new.waiting) for new in messages),
         )
 
     async def hand_off(self, lease: Lease, batch_id: int, deliveries: Sequence[Delivery]) -> None:
@@ -49,7 +51,9 @@ class SqlitePath:
 
     async def record(self, lease: Lease, record_: Record) -> None:
         await self._database.write(
-            lambda connection: record(connection, lease, record_), is_checked=True
+            lambda connection: record(connection, lease, record_),
+            is_checked=True,
+            rows=1 + len(record_.attempts) + len(record_.waiting),
         )
 
     async def due_lanes(self, now_ms: int, *, after: DueLane | None, limit: int) -> list[DueLane]:
