@@ -4,8 +4,10 @@ The disk is made full by a limit on the size of the process's files, set and lif
 """
 
 import asyncio
+import json
 import os
 import resource
+import shutil
 import sqlite3
 import sys
 from collections import Counter
@@ -107,6 +109,31 @@ def ids(receiver: Collector) -> Counter[str]:
 def check_integrity(database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@needs_prlimit
+def test_stopping_ends_in_time_on_a_full_disk_and_nothing_is_lost(tmp_path: Path) -> None:
+    async def story() -> None:
+        quick = {"RINGBACK_LEASE_S": "1", "RINGBACK_DRAIN_TIMEOUT_S": "0.2"}
+        async with Collector() as receiver, ServiceProcess(tmp_path, **quick) as us:
+            await us.start()
+            async with Caller(us.url, us.token) as caller:
+                shop = await Shop.open(caller)
+                await shop.endpoint(receiver.url())
+                fill_disk(us, tmp_path)
+                accepted, _ = await publish_until_refused(shop)
+                await receiver.until(lambda: set(accepted) <= ids(receiver).keys())
+            assert await us.terminate() == 0
+            await us.start()
+            async with Caller(us.url, us.token) as caller:
+                for msg_id in accepted:
+                    await Shop(caller, shop.path.removeprefix("/app/")).attempts(msg_id, 1)
+            lines = [line for line in us.stderr.splitlines() if '"error"' in line]
+            events = Counter(json.loads(line)["event"] for line in lines)
+            assert events["store_unavailable"] <= 2, lines
+            assert events.keys() <= {"store_unavailable", "lease_not_renewed"}
+
+    run(story())
 
 
 # ---- locked and owned ---------------------------------------------------------------------------
@@ -238,7 +265,6 @@ def test_damage_that_is_met_later_refuses_messages_and_says_what_to_do(tmp_path:
     run(story())
 
 
-@pytest.mark.xfail(reason="StoreCorrupt is a 500 when reading, and unknown to health", strict=False)
 def test_damage_is_no_mistake_of_ours_when_reading_and_health_knows_it(tmp_path: Path) -> None:
     async def story() -> None:
         async with ServiceProcess(tmp_path) as us:
@@ -248,27 +274,142 @@ def test_damage_is_no_mistake_of_ours_when_reading_and_health_knows_it(tmp_path:
                 await shop.publish()
                 caller.close()
                 await damage_inside(us, "message_by_app")
-                assert (await caller.get(f"{shop.path}/msg")).status == 503
-                assert (await caller.get("/health")).status == 503
-                assert "Traceback" not in us.stderr
+                for _ in range(3):
+                    answer = await caller.get(f"{shop.path}/msg")
+                    check_unavailable(answer)
+                    assert "ringback doctor" in answer.json["detail"]
+                health = await caller.get("/health")
+                assert health.status == 503
+                assert "restore a backup" in health.json["database"]["detail"]
+                _, refusal = await publish_until_refused(shop, most=1)
+                check_unavailable(refusal)
+                assert (await caller.get(shop.path)).status == 200, "what is whole is shown"
+            await ends_refusing(us, "damaged")
 
     run(story())
 
 
-@pytest.mark.xfail(reason="a file without a name is still written to", strict=False)
-def test_nothing_is_accepted_into_a_file_that_was_deleted(tmp_path: Path) -> None:
+# ---- gone ---------------------------------------------------------------------------------------
+
+
+def remove(database: Path) -> None:
+    database.unlink()
+
+
+def remove_all(database: Path) -> None:
+    for path in database.parent.glob(f"{database.name}*"):
+        path.unlink()
+
+
+def move(database: Path) -> None:
+    database.rename(database.with_name("elsewhere.db"))
+
+
+def replace(database: Path) -> None:
+    copy = database.with_name("copy.db")
+    shutil.copy(database, copy)
+    copy.replace(database)
+
+
+@pytest.mark.parametrize("happens", [remove, remove_all, move, replace])
+def test_nothing_is_accepted_into_a_file_without_its_name(
+    happens: Callable[[Path], None], tmp_path: Path
+) -> None:
     """It could still be written, but nobody would ever find it again: that is not accepted."""
 
     async def story() -> None:
-        async with ServiceProcess(tmp_path, RINGBACK_LEASE_S="1") as us:
+        async with ServiceProcess(tmp_path) as us:
             await us.start()
             async with Caller(us.url, us.token) as caller:
                 shop = await Shop.open(caller)
-                us.database.unlink()
-                _, refusal = await publish_until_refused(shop, most=1)
-                check_unavailable(refusal)
-                await eventually(
-                    lambda: caller.get("/health"), lambda answer: answer.status == 503, 5
-                )
+                happens(us.database)
+                for _ in range(3):
+                    _, refusal = await publish_until_refused(shop, most=1)
+                    check_unavailable(refusal)
+                assert refusal is not None
+                assert "docs/operations.md" in refusal.json["detail"]
+                check_unavailable(await caller.get(shop.path))
+                assert (await caller.get("/health")).status == 503
+                assert (await caller.get("/health/ping")).status == 204
+            await ends_refusing(us, "database file")
 
     run(story())
+
+
+def test_health_knows_of_a_removal_before_anybody_publishes(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with ServiceProcess(tmp_path) as us:
+            await us.start()
+            async with Caller(us.url, us.token) as caller:
+                assert (await caller.get("/health")).status == 200
+                us.database.unlink()
+                health = await caller.get("/health")
+                assert health.status == 503
+                assert "not in its place" in health.json["database"]["detail"]
+
+    run(story())
+
+
+def test_what_was_accepted_survives_the_removal_of_the_log(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with ServiceProcess(tmp_path) as us:
+            await us.start()
+            async with Caller(us.url, us.token) as caller:
+                shop = await Shop.open(caller)
+                accepted, _ = await publish_until_refused(shop, most=20)
+                us.database.with_name("ringback.db-wal").unlink()
+                more, refusal = await publish_until_refused(shop, most=1)
+                assert more == []
+                check_unavailable(refusal)
+                await us.kill()
+                caller.close()
+                await us.start()
+                for msg_id in accepted:
+                    assert (await caller.get(f"{shop.path}/msg/{msg_id}")).status == 200
+            assert await us.terminate() == 0
+            check_integrity(us.database)
+
+    run(story())
+
+
+@needs_prlimit
+def test_a_removed_database_is_saved_as_the_manual_says(tmp_path: Path) -> None:
+    names = ("ringback.db", "ringback.db-wal")
+
+    async def story() -> None:
+        async with ServiceProcess(tmp_path) as us:
+            await us.start()
+            async with Caller(us.url, us.token) as caller:
+                shop = await Shop.open(caller)
+                accepted, _ = await publish_until_refused(shop, most=20)
+                remove_all(us.database)
+                assert (await caller.get("/health")).status == 503
+                saved = [save(us, us.database.with_name(name)) for name in names]
+                assert await us.terminate() == Exit.STORE
+                for copy, name in zip(saved, names, strict=True):
+                    copy.rename(us.database.with_name(name))
+                caller.close()
+                await us.start()
+                for msg_id in accepted:
+                    assert (await caller.get(f"{shop.path}/msg/{msg_id}")).status == 200
+            assert await us.terminate() == 0
+            check_integrity(us.database)
+
+    run(story())
+
+
+def save(service: ServiceProcess, removed: Path) -> Path:
+    """A copy of a file that has no name any more, but is still open."""
+    for each in Path(f"/proc/{service.pid}/fd").iterdir():
+        if str(each.readlink()) == f"{removed} (deleted)":
+            return Path(shutil.copy(each, removed.with_name(f"saved.{removed.name}")))
+    raise AssertionError(f"{removed} is not open")
+
+
+async def ends_refusing(service: ServiceProcess, words: str) -> None:
+    """It has said once what is wrong, and does not end as if all was well."""
+    assert await service.terminate() == Exit.STORE
+    said = [line for line in service.stderr.splitlines() if "store_refuses" in line]
+    assert len(said) == 1, service.stderr
+    assert words in said[0]
+    assert "Traceback" not in service.stderr

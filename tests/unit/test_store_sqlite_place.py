@@ -18,7 +18,7 @@ from ringback.store.sqlite.file import connect, open_for_writing, prepare
 from ringback.store.sqlite.guard import Guard
 from ringback.store.sqlite.place import Place
 from ringback.store.sqlite.store import SqliteStore, open_store
-from ringback.store.trouble import REPEAT_S, Trouble
+from ringback.store.trouble import CALM_S, REPEAT_S, Trouble
 
 
 class HandClock(Clock):
@@ -251,6 +251,8 @@ def test_a_file_that_may_not_be_written_is_trouble_that_passes(opened: Opened) -
     assert opened.trouble.is_down
     opened.connection.execute("PRAGMA query_only = 0")
     opened.write()
+    opened.clock.now_s += CALM_S
+    opened.write()
     assert not opened.trouble.is_down
     opened.close()
 
@@ -272,6 +274,9 @@ def test_trouble_is_said_once_in_a_while_and_a_fault_once(
     clock.now_s += REPEAT_S
     trouble.met(full, is_writing=True)
     assert said() == ["store_unavailable"]
+    trouble.over()
+    assert said() == [], "it may not be over yet"
+    clock.now_s += CALM_S
     trouble.over()
     trouble.over()
     assert said() == ["store_available"]

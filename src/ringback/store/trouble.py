@@ -15,6 +15,7 @@ from ringback.clock import Clock
 from ringback.errors import StoreError
 
 REPEAT_S: Final = 60.0  # a trouble that lasts is said again after this
+CALM_S: Final = 5.0  # on a disk that is nearly full small writes succeed between those that fail
 REASONS_MAX: Final = 16
 
 log = structlog.get_logger()
@@ -27,6 +28,7 @@ class Trouble:
         self._clock = clock
         self._lock = threading.Lock()
         self._said_s: dict[str, float] = {}
+        self._met_s = 0.0
         self.is_down = False
         self.fault: StoreError | None = None
 
@@ -34,7 +36,8 @@ class Trouble:
         """Something that passes. Logged at once, and then once every `REPEAT_S`."""
         reason, now_s = str(error), self._clock.monotonic()
         with self._lock:
-            self.is_down = self.is_down or is_writing
+            if is_writing:
+                self.is_down, self._met_s = True, now_s
             said_s = self._said_s.get(reason)
             if said_s is not None and now_s - said_s < REPEAT_S:
                 return
@@ -44,9 +47,9 @@ class Trouble:
         log.error("store_unavailable", error=reason)
 
     def over(self) -> None:
-        """Something was committed: what kept the store from writing has passed."""
+        """Something was committed: after `CALM_S` without trouble, trouble has passed."""
         with self._lock:
-            if not self.is_down:
+            if not self.is_down or self._clock.monotonic() - self._met_s < CALM_S:
                 return
             self.is_down = False
             self._said_s.clear()
