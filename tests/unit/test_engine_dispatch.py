@@ -10,6 +10,7 @@ from ringback.engine.dispatch import RESERVED, Dispatcher
 from ringback.engine.lane import Batch, Job, Lane
 from ringback.engine.routes import Plan
 from ringback.model import Application, Delivery, Endpoint, Message, Secret, SignatureScheme
+from ringback.rules.health import Symptom, symptom
 from ringback.rules.retry import Rules
 from ringback.testing.simulation import SimulatedClock, simulate
 
@@ -51,9 +52,9 @@ def plan(name: str, *, rate: int | None = None, app: Application = APP) -> Plan:
     return Plan(app, endpoint, Rules((), 0.0, 0.0))
 
 
-def job(to: Plan, *, size: int = 2) -> Job:
+def job(to: Plan, *, size: int = 2, attempts_made: int = 0) -> Job:
     message = Message("msg_1", "app_1", "a.b", None, None, b"x" * size, None, None, None, 0)
-    return Job(Delivery("app_1", "msg_1", to.endpoint.id), Batch(1, 1), message)
+    return Job(Delivery("app_1", "msg_1", to.endpoint.id, attempts_made), Batch(1, 1), message)
 
 
 class Stage:
@@ -76,7 +77,7 @@ class Stage:
     def _want(self) -> None:
         self.asked += 1
 
-    async def _send(self, lane: Lane, _job: Job) -> None:
+    async def _send(self, lane: Lane, job: Job) -> None:
         end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         began_s = self.clock.monotonic()
         self.started.append((lane.plan.endpoint.id, began_s))
@@ -85,7 +86,8 @@ class Stage:
         if 200 <= status < 300:
             self.dispatcher.succeeded(lane, 10.0)
         else:
-            self.dispatcher.failed(lane, status, began_s=began_s)
+            is_first = not job.delivery.attempts_made
+            self.dispatcher.failed(lane, symptom(status), is_first=is_first, began_s=began_s)
 
     def offer(self, to: Plan, count: int, *, size: int = 2) -> int:
         """How many of `count` jobs found room."""
@@ -95,6 +97,14 @@ class Stage:
                 self.dispatcher.dispatch(to, job(to, size=size))
                 placed += 1
         return placed
+
+    def claim(self, to: Plan, count: int, *, attempts_made: int = 0) -> int:
+        """How many of `count` claimed jobs there was room for."""
+        claimed = 0
+        while claimed < count and self.dispatcher.claimable():
+            self.dispatcher.dispatch_claimed(to, job(to, attempts_made=attempts_made))
+            claimed += 1
+        return claimed
 
     async def end(self, count: int, status: int = 200) -> None:
         """End the oldest attempts and let what follows happen."""
@@ -143,15 +153,63 @@ def test_memory_is_bounded_by_lane_total_and_bytes() -> None:
         assert stage.offer(plan("a"), 100) == SETTINGS.lane_queue_max + 4
         total = sum(stage.offer(plan(f"b{index}"), 50) for index in range(10))
         assert total + 54 <= SETTINGS.queue_max + 11 * 4
+        assert stage.dispatcher.held == SETTINGS.queue_max * 3 // 4
+        assert stage.claim(plan("c"), 100) == SETTINGS.queue_max // 4 + 4
         assert stage.dispatcher.held == SETTINGS.queue_max
 
     async def big(stage: Stage) -> None:
-        assert stage.offer(plan("a"), 5, size=3_000) == 3
+        assert stage.offer(plan("a"), 5, size=3_000) == 2
         await stage.end(1)
         assert stage.offer(plan("a"), 5, size=3_000) == 1
 
     run(story)
     run(big)
+
+
+def test_neither_new_nor_claimed_jobs_fill_memory_for_the_other() -> None:
+    async def new_first(stage: Stage) -> None:
+        for index in range(10):
+            stage.offer(plan(f"n{index}"), 100)
+        room = stage.dispatcher.claimable()
+        assert room == SETTINGS.queue_max // 4
+        assert stage.claim(plan("a"), room) == room
+
+    async def claimed_first(stage: Stage) -> None:
+        for index in range(10):
+            stage.claim(plan(f"c{index}"), 100)
+        assert stage.dispatcher.claimable() == 0
+        assert stage.offer(plan("a"), 30) == 30
+
+    run(new_first)
+    run(claimed_first)
+
+
+def test_a_memory_that_holds_one_is_for_what_was_claimed() -> None:
+    """Else new messages could keep it for ever; the database takes them."""
+
+    async def story(stage: Stage) -> None:
+        stage.dispatcher.pause()
+        assert stage.offer(plan("a"), 1) == 0
+        stage.dispatcher.resume()
+        assert stage.dispatcher.claimable() == 1
+
+    run(story, replace(SETTINGS, queue_max=1))
+
+
+def test_a_memory_that_was_full_asks_for_work_when_an_eighth_is_free() -> None:
+    async def story(stage: Stage) -> None:
+        for index in range(10):
+            stage.offer(plan(f"n{index}"), 100)
+        assert stage.claim(plan("a"), 54) == 54
+        assert stage.dispatcher.claimable() == 0
+        asked_at: list[int] = []
+        while not stage.asked:
+            await stage.end(1)
+            asked_at.append(stage.dispatcher.held)
+        assert stage.dispatcher.claimable() >= SETTINGS.queue_max // 8
+        assert len(asked_at) > 1
+
+    run(story, replace(SETTINGS, inflight_per_endpoint_max=4))
 
 
 def test_a_full_process_serves_lanes_in_turn() -> None:
@@ -218,12 +276,79 @@ def test_a_broken_lane_gives_its_queue_back_and_probes_with_one() -> None:
     run(story)
 
 
+def test_poison_that_fails_again_and_again_slows_nobody() -> None:
+    async def story(stage: Stage) -> None:
+        to = plan("a")
+        lane = stage.dispatcher.lane(to)
+        for _ in range(10 * SETTINGS.breaker_failures):
+            assert stage.claim(to, 1, attempts_made=1)
+            await stage.end(1, status=500)
+        assert lane.breaker.is_closed
+        assert lane.window.limit == SETTINGS.inflight_per_endpoint_start
+        assert stage.offer(to, 1) == 1
+
+    run(story)
+
+
+def test_a_receiver_that_answers_with_faults_is_tried_again_after_each_first_pause() -> None:
+    async def story(stage: Stage) -> None:
+        to = plan("a")
+        lane = stage.dispatcher.lane(to)
+        for _ in range(5):
+            for number in range(SETTINGS.breaker_failures):
+                assert stage.claim(to, 1), number
+                await stage.end(1, status=500)
+            assert lane.breaker.pause_s == SETTINGS.breaker_open_s
+            assert stage.offer(to, 1) == 0
+            await stage.clock.sleep(SETTINGS.breaker_open_s)
+            assert stage.dispatcher.room(to.endpoint.id) == (2, 0.0), "one, and one behind it"
+        stage.claim(to, 1)
+        await stage.end(1, status=404)
+        assert lane.breaker.is_closed
+
+    run(story)
+
+
+def test_a_closed_lane_holds_nothing_in_memory() -> None:
+    """What was reserved before it closed, and what waits behind a probe that fails."""
+
+    async def story(stage: Stage) -> None:
+        to = plan("a")
+        stage.offer(to, 4)
+        await asyncio.sleep(0)
+        assert stage.dispatcher.place(to, 2, 0) == RESERVED
+        stage.dispatcher.failed(
+            stage.out[0][0], Symptom.STRAIN, is_first=True, began_s=0.0, pause_s=10.0
+        )
+        stage.dispatcher.dispatch(to, job(to))
+        await stage.end(4)
+        assert stage.dispatcher.held == 0
+        assert len(stage.given_back) == 1
+        await stage.clock.sleep(10)
+        assert stage.offer(to, 1) == 1
+
+    async def behind_a_probe(stage: Stage) -> None:
+        to = plan("a")
+        for _ in range(SETTINGS.breaker_failures):
+            stage.offer(to, 1)
+            await stage.end(1, status=0)
+        await stage.clock.sleep(SETTINGS.breaker_open_s)
+        assert stage.offer(to, 5) == 2
+        await stage.end(1, status=0)
+        assert (stage.dispatcher.held, len(stage.given_back)) == (0, 1)
+        assert stage.dispatcher.lane(to).breaker.pause_s == 2 * SETTINGS.breaker_open_s
+
+    run(story)
+    run(behind_a_probe)
+
+
 def test_a_receiver_that_asks_for_quiet_gets_it() -> None:
     async def story(stage: Stage) -> None:
         to = plan("a")
         stage.offer(to, 6)
         await asyncio.sleep(0)
-        stage.dispatcher.failed(stage.out[0][0], 429, began_s=0.0, pause_s=30.0)
+        lane = stage.out[0][0]
+        stage.dispatcher.failed(lane, Symptom.STRAIN, is_first=True, began_s=0.0, pause_s=30.0)
         assert len(stage.given_back) == 2
         room, closed_s = stage.dispatcher.room(to.endpoint.id)
         assert (room, closed_s) == (0, 30.0)

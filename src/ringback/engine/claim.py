@@ -120,7 +120,8 @@ class Claimer:
                 closed[lane.endpoint_id] = now_ms + int(closed_s * 1000) + 1
         if closed:
             await self._path.postpone(closed)
-        shares = share(self._settings.claim_batch_max, rooms)
+        room = min(self._settings.claim_batch_max, self._dispatcher.claimable())
+        shares = share(room, rooms)
         takes = [
             Take(lane.endpoint_id, count)
             for lane, count in zip(lanes, shares, strict=True)
@@ -128,7 +129,7 @@ class Claimer:
         ]
         if takes:
             await self._claim(takes, now_ms)
-        if sum(shares) < sum(rooms):
+        if 0 < sum(shares) < sum(rooms):
             self.wake()
         return len(takes) + len(closed) < len(lanes)
 

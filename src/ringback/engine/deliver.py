@@ -1,10 +1,12 @@
 """One attempt: sign, POST, decide what follows, hand the result to the recorder.
 
 An attempt is counted only when something was tried. A delivery whose endpoint was disabled, or
-whose message is gone by now, is not tried and leaves without an attempt.
+whose message is gone by now, is not tried and leaves without an attempt. One whose payload was
+deleted ends with an attempt that says so, and that says nothing of its endpoint.
 """
 
 import asyncio
+import math
 
 import structlog
 
@@ -16,10 +18,11 @@ from ringback.engine.record import Recorder, Result
 from ringback.errors import SecretError
 from ringback.model import Attempt, AttemptStatus, Delivery, Message, Timings, Trigger
 from ringback.rules import retry
-from ringback.rules.health import TOO_MANY_REQUESTS, UNAVAILABLE, should_disable
+from ringback.rules.health import TOO_MANY_REQUESTS, UNAVAILABLE, should_disable, symptom
 from ringback.rules.retry import Delivered, GiveUp, Outcome, Retry
 from ringback.sign.delivery import signed_headers
 from ringback.store.port import Disable, Health, Path, Waiting
+from ringback.wire.outcome import error, is_unreached, status_code
 from ringback.wire.port import Failure, Reason, Reply, Request, Wire
 
 LATE_PAYLOADS_MAX = 16  # attempts at the same time whose payload did not fit into memory
@@ -66,8 +69,8 @@ class Deliverer:
 
     def give_back(self, lane: Lane, jobs: list[Job], pause_ms: int = 0) -> None:
         """Return jobs that were not attempted to the database, due when the lane opens."""
-        closed_s = max(0.0, lane.closed_until_s() - self._clock.monotonic())
-        due_at_ms = self._clock.now_ms() + int(closed_s * 1000) + pause_ms
+        closed_s = max(0.0, lane.closed_until_s - self._clock.monotonic())
+        due_at_ms = self._clock.now_ms() + math.ceil(closed_s * 1000) + pause_ms
         for job in jobs:
             waiting = Waiting(job.delivery, due_at_ms, job.batch.id)
             self._recorder.add(Result(job.batch, waiting=waiting))
@@ -87,9 +90,11 @@ class Deliverer:
         body = message.body
         started_at_ms = self._clock.now_ms()
         if body is None:
-            end: Reply | Failure = NO_PAYLOAD
-        else:
-            end = await self._post(lane, message, body, started_at_ms)
+            outcome = GiveUp(NO_PAYLOAD.detail)
+            attempt = self._attempt_row(lane, job, NO_PAYLOAD, outcome, started_at_ms)
+            self._recorder.add(Result(job.batch, attempt))
+            return
+        end = await self._post(lane, message, body, started_at_ms)
         self._settle(lane, job, end, started_at_ms)
 
     async def _post(
@@ -116,7 +121,7 @@ class Deliverer:
     def _settle(self, lane: Lane, job: Job, end: Reply | Failure, started_at_ms: int) -> None:
         """Turn the end of an attempt into its record, and tell the lane."""
         now_ms = self._clock.now_ms()
-        status = end.status if isinstance(end, Reply) else 0
+        status = status_code(end)
         retry_after = end.header("retry-after") if isinstance(end, Reply) and status > 299 else None
         delivery = job.delivery
         is_manual = delivery.trigger is Trigger.MANUAL
@@ -129,8 +134,6 @@ class Deliverer:
             now_ms=now_ms,
             luck=self._clock.random(),
         )
-        if isinstance(end, Failure) and end.reason is Reason.UNSENDABLE:
-            outcome = GiveUp(end.detail)
         attempt = self._attempt_row(lane, job, end, outcome, started_at_ms)
         is_success = isinstance(outcome, Delivered)
         self._recorder.add(
@@ -147,7 +150,8 @@ class Deliverer:
         else:
             self.dispatcher.failed(
                 lane,
-                status,
+                symptom(status, is_unreached=is_unreached(end)),
+                is_first=not (delivery.attempts_made or is_manual),
                 began_s=self._clock.monotonic() - end.timings.total_ms / 1000,
                 pause_s=_pause_s(status, retry_after, now_ms),
             )
@@ -168,11 +172,11 @@ class Deliverer:
             status=(
                 AttemptStatus.SUCCESS if isinstance(outcome, Delivered) else AttemptStatus.FAIL
             ),
-            status_code=reply.status if reply else 0,
+            status_code=status_code(end),
             url=lane.plan.endpoint.url,
             response=reply.body if reply else b"",
             response_headers=reply.headers if reply else (),
-            error=end.detail if isinstance(end, Failure) else None,
+            error=error(end),
             timings=end.timings,
             started_at_ms=started_at_ms,
             next_at_ms=outcome.at_ms if isinstance(outcome, Retry) else None,

@@ -2,7 +2,8 @@
 
 What it promises: a lane that is slow, closed or throttled holds only its own jobs; memory is
 bounded by `queue_max`, `lane_queue_max` and `queue_bytes_max`, and what does not fit waits in the
-database; when no more attempts may be out, lanes with work take turns.
+database; when no more attempts may be out, lanes with work take turns. Neither new messages nor
+work that was claimed can fill memory and keep the other out.
 
 How many may be out adapts between `inflight_start` and `inflight_max`: when the limit is reached
 while this process is idle, receivers are what is slow, so more are let out at once; when it is
@@ -18,12 +19,14 @@ from ringback.config import Settings
 from ringback.engine.lane import AppLanes, Job, Lane
 from ringback.engine.routes import AppRoutes, Plan
 from ringback.rules import health, lanes
-from ringback.rules.health import BreakerRules
+from ringback.rules.health import CLOSED, Breaker, BreakerRules, Symptom
 from ringback.rules.lanes import Window
 
 PROBE_S = 0.002
 IDLE_LAG_S = 0.003  # a timer that is later than this says that the process is busy
 RESERVED = 0  # what `place` answers when there is room
+KIND_SHARE = 3 / 4  # of memory is the most that new messages, or claimed ones, may take
+REFILL_SHARE = 1 / 8  # of `queue_max` must be free before work is asked for
 
 
 class Dispatcher:
@@ -54,9 +57,14 @@ class Dispatcher:
         self._is_stopped = False
         self._is_paused = False
         self._was_full = False
+        self._queue_max = settings.queue_max
+        self._new_max = int(KIND_SHARE * settings.queue_max)
+        self._new_bytes_max = int(KIND_SHARE * settings.queue_bytes_max)
+        self._claimed_max = max(1, self._new_max)  # what finds no place as new is claimed
         self._limit = min(settings.inflight_start, settings.inflight_max)
         self._is_probing = False
         self.held = 0
+        self.claimed = 0
         self.in_flight = 0
         self.bytes = 0
 
@@ -68,9 +76,10 @@ class Dispatcher:
         A reservation ends in `dispatch` or `release`.
         """
         lane = self.lane(plan)
-        closed_s = lane.closed_until_s() - self._clock.monotonic()
-        if closed_s > 0:
-            return now_ms + int(closed_s * 1000) + 1
+        if lane.closed_until_s:
+            closed_s = lane.closed_until_s - self._clock.monotonic()
+            if closed_s > 0:
+                return now_ms + int(closed_s * 1000) + 1
         if lane.held >= lane.held_max(self._settings.lane_queue_max) or self._is_full(size):
             lane.wants_claim = True
             return now_ms
@@ -80,14 +89,21 @@ class Dispatcher:
         return RESERVED
 
     def _is_full(self, size: int) -> bool:
-        """Whether memory has no room; when half of it is free again, waiting work is asked for."""
+        """Whether memory has no room for a new message; then claims are asked for."""
         is_full = (
             self._is_stopped
-            or self.held >= self._settings.queue_max
-            or self.bytes + size > self._settings.queue_bytes_max
+            or self.held >= self._queue_max
+            or self.held - self.claimed >= self._new_max
+            or self.bytes + size > self._new_bytes_max
         )
         self._was_full |= is_full
         return is_full
+
+    def _claim_room(self) -> int:
+        """How many more claimed jobs memory has room for."""
+        if self.is_out_of_bytes:
+            return 0
+        return max(0, min(self._queue_max - self.held, self._claimed_max - self.claimed))
 
     @property
     def is_out_of_bytes(self) -> bool:
@@ -99,28 +115,34 @@ class Dispatcher:
         self.held -= 1
         self.bytes -= size
 
+    def claimable(self) -> int:
+        """How many waiting deliveries may be claimed now, for all lanes together."""
+        if self._is_stopped or self._is_paused:
+            return 0
+        room = self._claim_room()
+        self._was_full |= not room
+        return room
+
     def room(self, endpoint_id: str) -> tuple[int, float]:
-        """How many waiting deliveries to claim for a lane, and for how long it is closed if none.
+        """How many waiting deliveries a lane can use, and for how long it is closed if none.
 
         Enough to keep its window busy until the next claim; a lane at its limit asks for more
         itself when half of that is done. A lane that new messages keep busy all by themselves may
         take a windowful on top: else its retries would wait for as long as it is busy.
         """
-        room = self._settings.queue_max - self.held
-        if self._is_stopped or self._is_paused or self.is_out_of_bytes:
-            room = 0
         lane = self._lanes.get(endpoint_id)
         if lane is None:
-            return max(0, min(room, self._settings.inflight_per_endpoint_start)), 0.0
-        closed_s = lane.closed_until_s() - self._clock.monotonic()
+            return self._settings.inflight_per_endpoint_start, 0.0
+        closed_s = lane.closed_until_s - self._clock.monotonic()
         if closed_s > 0:
             return 0, closed_s
+        window = lane.in_flight_max()
         held_max = lane.held_max(self._settings.lane_queue_max)
-        most = min(2 * lane.in_flight_max(), held_max + 1) - lane.held - lane.in_flight
+        most = min(2 * window, held_max + 1) - lane.held - lane.in_flight
         if lane.breaker.is_closed:
-            most = max(most, min(lane.in_flight_max(), held_max) - lane.claimed)
+            most = max(most, min(window, held_max) - lane.claimed)
         lane.wants_claim = True
-        return max(0, min(room, most)), 0.0
+        return max(0, most), 0.0
 
     # ---- work -----------------------------------------------------------------------------------
 
@@ -142,6 +164,7 @@ class Dispatcher:
         job.is_claimed = True
         lane.queue.insert(2 * lane.claimed, job)
         lane.claimed += 1
+        self.claimed += 1
         self._pump(lane)
 
     def lane(self, plan: Plan) -> Lane:
@@ -174,26 +197,34 @@ class Dispatcher:
 
     def _pump(self, lane: Lane) -> None:
         """Start jobs of a lane until something stops it."""
-        while lane.queue and not self._is_stopped:
-            if self.in_flight >= self._limit or self._is_paused:
-                self._go_hungry(lane)
-                return
-            if lane.in_flight >= lane.in_flight_max():
-                return
-            wait_s = self._wait_s(lane)
-            if wait_s > 0:
-                self._wake_later(lane, wait_s)
-                return
-            self._start(lane, lane.queue.popleft())
+        while lane.queue and self._pump_one(lane):
+            pass
 
-    def _wait_s(self, lane: Lane) -> float:
-        """How long until the next send is allowed; taking it from the rates if that is now."""
-        closed_until_s = lane.closed_until_s()
-        if not (lane.plan.is_throttled or closed_until_s):
-            return 0.0
+    def _pump_one(self, lane: Lane) -> bool:
+        """Start the next job of a lane, unless something stops it. Whether it was started."""
+        if lane.in_flight >= lane.in_flight_max() or self._is_stopped:
+            return False
+        if self.in_flight >= self._limit or self._is_paused:
+            self._go_hungry(lane)
+            return False
+        if (lane.closed_until_s or lane.plan.is_throttled) and not self._may_send(lane):
+            return False
+        self._start(lane, lane.queue.popleft())
+        return True
+
+    def _may_send(self, lane: Lane) -> bool:
+        """Whether the lane is open and its rates allow a send, which is taken from them."""
         now_s = self._clock.monotonic()
-        if closed_until_s > now_s:
-            return closed_until_s - now_s
+        if lane.closed_until_s > now_s:
+            self._return_queue(lane)
+            return False
+        wait_s = self._wait_s(lane, now_s) if lane.plan.is_throttled else 0.0
+        if wait_s > 0:
+            self._wake_later(lane, wait_s)
+        return wait_s <= 0
+
+    def _wait_s(self, lane: Lane, now_s: float) -> float:
+        """How long until the rates allow a send; taking it from them if that is now."""
         next_s = lane.next_s
         if rate := lane.plan.endpoint.throttle_rate:
             next_s, wait_s = lanes.paced(next_s, rate, now_s)
@@ -217,8 +248,10 @@ class Dispatcher:
         self._ask_for_work(lane)
 
     def _start(self, lane: Lane, job: Job) -> None:
+        if job.is_claimed:
+            lane.claimed -= 1
+            self.claimed -= 1
         lane.held -= 1
-        lane.claimed -= job.is_claimed
         lane.in_flight += 1
         self.held -= 1
         self.in_flight += 1
@@ -240,9 +273,10 @@ class Dispatcher:
                 if lane.queue:
                     self._go_hungry(lane)
                 self._feed()
-            else:
+            elif lane.queue:
                 self._pump(lane)
-            self._ask_for_work(lane)
+            if lane.wants_claim or self._was_full:
+                self._ask_for_work(lane)
 
     def _go_hungry(self, lane: Lane) -> None:
         if not lane.is_hungry:
@@ -265,40 +299,21 @@ class Dispatcher:
         while self._hungry and self.in_flight < self._limit:
             if self._is_paused or self._is_stopped:
                 return
-            next_lane = self._hungry.popleft()
-            next_lane.is_hungry = False
-            before = self.in_flight
-            self._pump_one(next_lane)
-            if self.in_flight > before and next_lane.queue:
-                self._go_hungry(next_lane)
-
-    def _pump_one(self, lane: Lane) -> None:
-        if not lane.queue or lane.in_flight >= lane.in_flight_max():
-            return
-        wait_s = self._wait_s(lane)
-        if wait_s > 0:
-            self._wake_later(lane, wait_s)
-        else:
-            self._start(lane, lane.queue.popleft())
+            lane = self._hungry.popleft()
+            lane.is_hungry = False
+            if lane.queue and self._pump_one(lane) and lane.queue:
+                self._go_hungry(lane)
 
     def _ask_for_work(self, lane: Lane) -> None:
-        if lane.wants_claim and (
-            lane.held + lane.in_flight <= lane.in_flight_max() or self._has_turn(lane)
-        ):
-            lane.wants_claim = False
+        """If memory has room again: after it was full, when a lane runs low, and when all that was
+        claimed for a busy one is under way."""
+        if self._claim_room() <= REFILL_SHARE * self._queue_max:
+            return
+        is_low = lane.held + lane.in_flight <= lane.in_flight_max()
+        has_turn = lane.breaker.is_closed and not lane.claimed
+        if self._was_full or (lane.wants_claim and (is_low or has_turn)):
+            self._was_full = lane.wants_claim = False
             self._wants_work()
-        elif (
-            self._was_full
-            and self.held <= self._settings.queue_max // 2
-            and self.bytes <= self._settings.queue_bytes_max // 2
-        ):
-            self._was_full = False
-            self._wants_work()
-
-    def _has_turn(self, lane: Lane) -> bool:
-        """Whether all that was claimed for a busy lane is under way, and there is room for more."""
-        is_full = self.held >= self._settings.queue_max or self.is_out_of_bytes
-        return lane.breaker.is_closed and not lane.claimed and not is_full
 
     # ---- what results do to a lane --------------------------------------------------------------
 
@@ -310,31 +325,42 @@ class Dispatcher:
             self._settings.inflight_per_endpoint_max,
             is_late=lanes.is_late(took_ms, lane.fastest_ms),
         )
-        if lane.breaker.failures:
-            lane.breaker = health.CLOSED
+        if lane.breaker is not CLOSED:
+            _move_breaker(lane, CLOSED)
 
     def failed(
-        self, lane: Lane, status: int, *, began_s: float, pause_s: float | None = None
+        self,
+        lane: Lane,
+        what: Symptom,
+        *,
+        is_first: bool,
+        began_s: float,
+        pause_s: float | None = None,
     ) -> None:
-        """`pause_s` is what the receiver asked for (Retry-After of a 429 or 503)."""
-        if not health.is_trouble(status):
-            if lane.breaker.failures:
-                lane.breaker = health.CLOSED
-            return
+        """`is_first`: the delivery had never failed before. `pause_s` is what the receiver asked
+        for (Retry-After of a 429 or 503)."""
         now_s = self._clock.monotonic()
-        lane.window = lanes.troubled(lane.window)
+        if health.is_trouble(what, is_first=is_first):
+            lane.window = lanes.troubled(lane.window)
         if pause_s is not None:
             pause_s = min(pause_s, self._settings.breaker_open_s_max)
             lane.paused_until_s = max(lane.paused_until_s, now_s + pause_s)
-        was_closed = lane.breaker.is_closed
-        lane.breaker = health.troubled(lane.breaker, self._breaker_rules, now_s, began_s=began_s)
-        if lane.closed_until_s() > now_s and (was_closed or pause_s is not None):
+        breaker = lane.breaker
+        if what is Symptom.ALIVE:
+            breaker = CLOSED
+        elif health.is_telling(what, is_first=is_first):
+            breaker = health.troubled(
+                breaker, self._breaker_rules, what, now_s=now_s, began_s=began_s
+            )
+        _move_breaker(lane, breaker)
+        if lane.closed_until_s > now_s:
             self._return_queue(lane)
 
     def _return_queue(self, lane: Lane) -> None:
         if lane.queue:
             jobs = list(lane.queue)
             lane.queue.clear()
+            self.claimed -= lane.claimed
             lane.claimed = 0
             lane.held -= len(jobs)
             self.held -= len(jobs)
@@ -370,6 +396,7 @@ class Dispatcher:
             self.bytes -= sum(job.size for job in lane.queue)
             self.held -= len(lane.queue)
             lane.held -= len(lane.queue)
+            self.claimed -= lane.claimed
             lane.claimed = 0
             lane.queue.clear()
 
@@ -403,6 +430,11 @@ class Dispatcher:
         del lane.app.lanes[endpoint_id]
         if not lane.app.lanes:
             self._apps.pop(lane.plan.app.id, None)
+
+
+def _move_breaker(lane: Lane, breaker: Breaker) -> None:
+    lane.breaker = breaker
+    lane.closed_until_s = max(lane.paused_until_s, breaker.open_until_s)
 
 
 def _is_remarkable(lane: Lane) -> bool:

@@ -51,12 +51,14 @@ class AppLanes:
 
 class Lane:
     """`held` counts the jobs that wait here, those whose commit is under way included, `claimed`
-    those of the queue that waited in the database before."""
+    those of the queue that waited in the database before. Nothing may be sent before
+    `closed_until_s`, by its breaker or by its own request (`paused_until_s`)."""
 
     __slots__ = (
         "app",
         "breaker",
         "claimed",
+        "closed_until_s",
         "failing_since_ms",
         "fastest_ms",
         "has_timer",
@@ -84,6 +86,7 @@ class Lane:
         self.claimed = 0
         self.in_flight = 0
         self.paused_until_s = 0.0
+        self.closed_until_s = 0.0
         self.is_hungry = False
         self.has_timer = False
         self.wants_claim = False
@@ -92,12 +95,8 @@ class Lane:
     def is_idle(self) -> bool:
         return not self.held and not self.in_flight
 
-    def closed_until_s(self) -> float:
-        """The instant before which nothing may be sent, by its breaker or its own request."""
-        return max(self.paused_until_s, self.breaker.open_until_s)
-
     def in_flight_max(self) -> int:
-        """One probe while the breaker is not closed, else the window."""
+        """One at a time while the breaker is not closed, else the window."""
         return self.window.limit if self.breaker.is_closed else 1
 
     def held_max(self, queue_max: int) -> int:

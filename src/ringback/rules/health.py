@@ -1,16 +1,29 @@
-"""Whether an endpoint may be sent to: the circuit breaker, pauses, and giving up on it for good.
+"""Whether an endpoint may be sent to: the circuit breaker, and giving up on it for good.
 
-    closed ──(failures in a row reach the threshold)──▶ open ──(pause over)──▶ one probe
-      ▲                                                  ▲                        │
-      └──────────────── success ─────────────────────────┼──────────── success ───┤
-                                        doubled pause ────┴──────────── failure ───┘
+    closed ──(failures in a row reach the threshold)──▶ open ──(pause over)──▶ on trial: one
+      ▲                                                  ▲                     at a time
+      │                                                  │                        │
+      │                        doubled pause ────────────┼── strain or absence ───┤
+      │                        first pause ──────────────┴── faults in a row ─────┤
+      └──────────────── any success, any answer that is no fault ─────────────────┘
 
 While it is open nothing is attempted, so no delivery spends an attempt on a receiver that is known
-to be down; a real delivery is the probe. Only trouble counts (no response, 429, 5xx): a receiver
-that answers 404 at once is not overloaded, it is misconfigured.
+to be down. What a failure says, and of whom, is its symptom:
+
+    ALIVE    3xx, 4xx                   somebody is there: misconfigured perhaps, but not down
+    FAULT    500, and 5xx of its kind   the receiver is broken, or this message breaks it
+    STRAIN   429, 502, 503, 504, no answer to a request that was sent
+                                        it cannot keep up, or this message is too much for it
+    ABSENCE  no connection              it is not there, whatever the message
+
+A message may be the reason of its own failure, and then fails each time. So only the first attempt
+of a delivery tells of the endpoint, and a row of failures is one of different messages; absence
+tells at any attempt. Nothing else is known of a receiver that answers every new message with a
+fault: it is given short pauses, and the benefit of the doubt after each. See decision 0013.
 """
 
 import math
+from enum import IntEnum
 from typing import Final
 
 from msgspec import Struct
@@ -18,10 +31,19 @@ from msgspec import Struct
 TOO_MANY_REQUESTS: Final = 429
 UNAVAILABLE: Final = 503
 HOUR_MS: Final = 3_600_000
+_STRAINED: Final = frozenset({TOO_MANY_REQUESTS, 502, UNAVAILABLE, 504})
+
+
+class Symptom(IntEnum):
+    ALIVE = 0
+    FAULT = 1
+    STRAIN = 2
+    ABSENCE = 3
 
 
 class Breaker(Struct, frozen=True):
-    """`failures` in a row; `open_until_s` on the monotonic clock, `pause_s` the pause behind it."""
+    """`failures` in a row since it was closed or opened; `open_until_s` on the monotonic clock,
+    `pause_s` the pause behind it, 0 when closed."""
 
     failures: int = 0
     open_until_s: float = 0.0
@@ -41,29 +63,50 @@ class BreakerRules(Struct, frozen=True):
 CLOSED: Final = Breaker()
 
 
-def is_trouble(status: int) -> bool:
-    """Whether an answer (0: none) says that the receiver cannot keep up or is down."""
-    return status in (0, TOO_MANY_REQUESTS) or status >= 500
+def symptom(status: int, *, is_unreached: bool = False) -> Symptom:
+    """Of a failed attempt. `status` 0: no valid response; `is_unreached`: no request was sent."""
+    if is_unreached:
+        return Symptom.ABSENCE
+    if status == 0 or status in _STRAINED:
+        return Symptom.STRAIN
+    return Symptom.FAULT if status >= 500 else Symptom.ALIVE
+
+
+def is_telling(what: Symptom, *, is_first: bool) -> bool:
+    """Whether a failure tells of the endpoint. `is_first`: of a delivery that never failed yet."""
+    return what is Symptom.ABSENCE or (is_first and what is not Symptom.ALIVE)
+
+
+def is_trouble(what: Symptom, *, is_first: bool) -> bool:
+    """Whether less should be sent at a time: who cannot keep up says so by any message."""
+    return what is Symptom.STRAIN or is_telling(what, is_first=is_first)
 
 
 def troubled(
-    breaker: Breaker, rules: BreakerRules, now_s: float, *, began_s: float = math.inf
+    breaker: Breaker,
+    rules: BreakerRules,
+    what: Symptom,
+    *,
+    now_s: float,
+    began_s: float = math.inf,
 ) -> Breaker:
-    """After trouble of an attempt that began at `began_s`.
+    """After a telling failure of an attempt that began at `began_s`.
 
-    Once the breaker is open only the probe counts: an attempt that began before the pause was over
-    is not it, however late it fails.
+    Once the breaker has opened only what was sent on trial counts: an attempt that began before the
+    pause was over was not, however late it fails.
     """
-    failures = breaker.failures + 1
-    if breaker.is_closed:
-        if failures < rules.failures:
-            return Breaker(failures)
-        pause_s = min(rules.open_s, rules.open_s_max)
-        return Breaker(failures, now_s + pause_s, pause_s)
     if min(began_s, now_s) < breaker.open_until_s:
         return breaker
-    pause_s = min(breaker.pause_s * 2, rules.open_s_max)
-    return Breaker(failures, now_s + pause_s, pause_s)
+    if not breaker.is_closed and what is not Symptom.FAULT:
+        return _opened(min(breaker.pause_s * 2, rules.open_s_max), now_s)
+    failures = breaker.failures + 1
+    if failures < rules.failures:
+        return Breaker(failures, breaker.open_until_s, breaker.pause_s)
+    return _opened(min(rules.open_s, rules.open_s_max), now_s)
+
+
+def _opened(pause_s: float, now_s: float) -> Breaker:
+    return Breaker(0, now_s + pause_s, pause_s)
 
 
 def should_disable(failing_since_ms: int | None, now_ms: int, after_h: float) -> bool:

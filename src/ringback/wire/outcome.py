@@ -4,20 +4,16 @@ from typing import Final
 
 from ringback.wire.port import Failure, Reason, Reply
 
-_OVERLOADED: Final = frozenset({429, 502, 503, 504})
-_TOO_SLOW: Final = frozenset({Reason.TIMEOUT, Reason.CONNECT_TIMEOUT})
-
-
-def is_success(outcome: Reply | Failure) -> bool:
-    """A 2xx is the receipt; a redirect is not."""
-    return isinstance(outcome, Reply) and 200 <= outcome.status < 300
-
-
-def is_overload(outcome: Reply | Failure) -> bool:
-    """The receiver says, or shows, that it is asked too much: send it less at a time."""
-    if isinstance(outcome, Failure):
-        return outcome.reason in _TOO_SLOW
-    return outcome.status in _OVERLOADED
+_UNREACHED: Final = frozenset(
+    {
+        Reason.BLOCKED,
+        Reason.DNS,
+        Reason.REFUSED,
+        Reason.CONNECT_TIMEOUT,
+        Reason.TLS,
+        Reason.PROXY,
+    }
+)
 
 
 def status_code(outcome: Reply | Failure) -> int:
@@ -28,3 +24,8 @@ def status_code(outcome: Reply | Failure) -> int:
 def error(outcome: Reply | Failure) -> str | None:
     """Why there was no valid response, in words for the customer."""
     return outcome.detail if isinstance(outcome, Failure) else None
+
+
+def is_unreached(outcome: Reply | Failure) -> bool:
+    """Not a byte of the request was sent, so nothing of it can be the reason."""
+    return isinstance(outcome, Failure) and outcome.reason in _UNREACHED
