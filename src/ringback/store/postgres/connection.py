@@ -42,6 +42,9 @@ class Connection(Protocol):
 async def connect(settings: Settings) -> Connection:
     """Raises ConfigError (what is set cannot work), StoreUnavailable, or SchemaMismatch."""
     limits = {
+        # Every query has its index; a plan made while a table was small must not forget it.
+        "enable_seqscan": "off",
+        "jit": "off",
         "application_name": NAME,
         "statement_timeout": str(round(settings.postgres_statement_timeout_s * 1000)),
         "lock_timeout": str(round(settings.postgres_lock_timeout_s * 1000)),

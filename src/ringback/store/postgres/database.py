@@ -9,10 +9,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from ringback.clock import Clock
+from ringback.errors import StoreCorrupt, StoreUnavailable
 from ringback.store.postgres.connection import Connection
 from ringback.store.postgres.faults import FAULTS, is_lost, is_worth_repeating, translated
 from ringback.store.postgres.pool import Pool
 from ringback.store.postgres.rows import EndpointRows
+from ringback.store.trouble import Trouble
 
 T = TypeVar("T")
 
@@ -30,12 +32,14 @@ class Database:
         *,
         endpoints: EndpointRows,
         clock: Clock,
+        trouble: Trouble,
         is_pooled: bool,
     ) -> None:
         self._writers = writers
         self._readers = readers
         self._is_pooled = is_pooled
         self.endpoints = endpoints
+        self.trouble = trouble
         self.clock = clock
 
     async def write(self, run: Callable[[Connection], Awaitable[T]]) -> T:
@@ -43,25 +47,21 @@ class Database:
 
         `run` may be called more than once, after deadlocks; what it did before was undone.
         """
-        for left in range(TRIES_MAX - 1, -1, -1):
-            try:
-                async with self._writers.use() as connection, connection.transaction():
-                    return await run(connection)
-            except FAULTS as error:
-                if not (left and is_worth_repeating(error)):
-                    raise self._fault(error, self._writers) from error
-        raise AssertionError  # the last try returns or raises
+
+        async def transaction(connection: Connection) -> T:
+            async with connection.transaction():
+                return await run(connection)
+
+        return await self._write(transaction)
 
     async def call(self, text: str, *values: Any) -> list[Sequence[Any]]:
         """One statement on a connection of the path, a transaction by itself."""
-        for left in range(TRIES_MAX - 1, -1, -1):
-            try:
-                async with self._writers.use() as connection:
-                    return await self._fetch(connection, text, values)
-            except FAULTS as error:
-                if not (left and is_worth_repeating(error)):
-                    raise self._fault(error, self._writers) from error
-        raise AssertionError  # the last try returns or raises
+
+        async def fetch(connection: Connection) -> list[Sequence[Any]]:
+            return await connection.fetch(text, *values)
+
+        # Behind PgBouncer only a transaction keeps one server for preparing and for running.
+        return await (self.write(fetch) if self._is_pooled else self._write(fetch))
 
     async def read(self, run: Callable[[Connection], Awaitable[T]]) -> T:
         """One statement or several, each of which sees what is committed when it begins.
@@ -84,13 +84,13 @@ class Database:
         try:
             return await self._read_once(run, isolation=isolation)
         except FAULTS as error:
-            fault = self._fault(error, self._readers)
+            fault = self._fault(error, self._readers, is_writing=False)
             if not is_lost(error):
                 raise fault from error
         try:
             return await self._read_once(run, isolation=isolation)
         except FAULTS as error:
-            raise self._fault(error, self._readers) from error
+            raise self._fault(error, self._readers, is_writing=False) from error
 
     async def _read_once(
         self, run: Callable[[Connection], Awaitable[T]], *, isolation: str | None
@@ -101,16 +101,30 @@ class Database:
             async with connection.transaction(isolation=isolation, readonly=True):
                 return await run(connection)
 
-    async def _fetch(
-        self, connection: Connection, text: str, values: Sequence[Any]
-    ) -> list[Sequence[Any]]:
-        if not self._is_pooled:
-            return await connection.fetch(text, *values)
-        # Behind PgBouncer only a transaction keeps one server for preparing and for running.
-        async with connection.transaction():
-            return await connection.fetch(text, *values)
+    async def _write(self, run: Callable[[Connection], Awaitable[T]]) -> T:
+        for left in range(TRIES_MAX - 1, -1, -1):
+            try:
+                async with self._writers.use() as connection:
+                    result = await run(connection)
+            except FAULTS as error:
+                if not (left and is_worth_repeating(error)):
+                    raise self._fault(error, self._writers, is_writing=True) from error
+            except StoreUnavailable as error:
+                self.trouble.met(error, is_writing=True)
+                raise
+            else:
+                if self.trouble.is_down:
+                    self.trouble.over()
+                return result
+        raise AssertionError  # the last try returns or raises
 
-    def _fault(self, error: BaseException, pool: Pool) -> BaseException:
+    def _fault(self, error: BaseException, pool: Pool, *, is_writing: bool) -> BaseException:
+        """The error of ours, remembered if it is about the database."""
         if is_lost(error):
             pool.forget_idle()
-        return translated(error)
+        in_our_words = translated(error)
+        if isinstance(in_our_words, StoreCorrupt):
+            self.trouble.condemn(in_our_words)
+        elif isinstance(in_our_words, StoreUnavailable):
+            self.trouble.met(in_our_words, is_writing=is_writing)
+        return in_our_words

@@ -11,6 +11,7 @@ import asyncpg  # type: ignore[import-untyped]
 from ringback.errors import (
     BadRequest,
     ConfigError,
+    Fenced,
     SchemaMismatch,
     StoreCorrupt,
     StoreError,
@@ -36,6 +37,7 @@ _CORRUPT: Final = frozenset({"XX001", "XX002"})
 _AGAIN: Final = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 _UNAVAILABLE_CLASSES: Final = frozenset({"08", "40", "53", "57", "58"})
 _MISSING: Final = frozenset({"42P01", "42703", "42883", "3F000"})  # table, column, function, schema
+_FENCED: Final = "RB001"  # raised by `hold_lease` in the schema
 _TEXT_REFUSED: Final = "22021"
 _SETTINGS: Final = {
     "28P01": "the password is not right",
@@ -54,9 +56,15 @@ def translated(error: BaseException) -> BaseException:
     return _cut_off(error) if isinstance(error, FAULTS) else error
 
 
+def fenced() -> Fenced:
+    return Fenced("this node's lease is gone; stop sending and join again")
+
+
 def _of_state(error: BaseException, state: str) -> BaseException:
     fault: BaseException = error
-    if state in _CORRUPT:
+    if state == _FENCED:
+        fault = fenced()
+    elif state in _CORRUPT:
         fault = StoreCorrupt(
             f"the database is damaged ({error}); stop the service and restore a backup"
         )
@@ -84,9 +92,19 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, FAULTS)
 
 
+def may_be_committed(error: StoreUnavailable) -> bool:
+    """Whether something was sent and the answer is missing."""
+    return error.__cause__ is not None and is_lost(error.__cause__)
+
+
 def is_taken(error: BaseException) -> bool:
     """Whether a key exists already."""
     return isinstance(error, asyncpg.UniqueViolationError)
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether somebody else held a lock for longer than we wanted to wait."""
+    return isinstance(error, asyncpg.LockNotAvailableError)
 
 
 def is_forbidden(error: BaseException) -> bool:

@@ -85,9 +85,10 @@ class Pool:
             raise StoreUnavailable("the store is closed")
         try:
             return await self._connect()
-        except (ConfigError, SchemaMismatch) as error:
+        except (ConfigError, SchemaMismatch, StoreUnavailable) as error:
             # It worked at the start, so it is the server that changed: wait until it is put right.
-            raise StoreUnavailable(str(error)) from error
+            # Without a cause: nothing was sent, so nobody has to ask what became of it.
+            raise StoreUnavailable(str(error)) from None
 
     def _give_back(self, connection: Connection) -> None:
         if connection.is_closed():

@@ -213,13 +213,15 @@ CREATE TABLE progress (
 
 -- ---- locks ------------------------------------------------------------------------------------
 
--- Hold a lease until the end of the transaction, if it stands. Whoever fences the node waits for
--- that, so what a node writes is either seen by those who adopt from it, or refused.
-CREATE FUNCTION hold_lease(_epoch bigint, _node_id text) RETURNS boolean
+-- Hold a lease until the end of the transaction; an error if it does not stand. Whoever fences the
+-- node waits for that, so what a node writes is either seen by those who adopt from it, or refused.
+CREATE FUNCTION hold_lease(_epoch bigint, _node_id text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(1380535879, _epoch::integer);
-    RETURN EXISTS (SELECT 1 FROM node WHERE epoch = _epoch AND id = _node_id AND NOT is_gone);
+    IF NOT EXISTS (SELECT 1 FROM node WHERE epoch = _epoch AND id = _node_id AND NOT is_gone) THEN
+        RAISE EXCEPTION 'the lease is gone' USING ERRCODE = 'RB001';
+    END IF;
 END $$;
 
 -- From now on the nodes whose lease ran out may not write; all but one may be meant.
@@ -311,23 +313,302 @@ LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     _owned text[];
 BEGIN
+    -- Nothing is lost if this is: a lane is then earlier than needed, and corrected again.
+    PERFORM set_config('synchronous_commit', 'off', true);
     SELECT array_agg(id) INTO _owned
     FROM unnest(_endpoint_ids) AS id
     WHERE pg_try_advisory_xact_lock(1380535880, lane_lock(id));
 
+    UPDATE lane SET due_at_ms = NULL, is_deleted = true
+    FROM endpoint
+    WHERE lane.endpoint_id = ANY (_owned) AND lane.due_at_ms IS NOT NULL
+      AND endpoint.id = lane.endpoint_id AND endpoint.is_deleted;
     DELETE FROM lane
     WHERE endpoint_id = ANY (_owned) AND due_at_ms IS NOT NULL
       AND NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.endpoint_id = lane.endpoint_id);
     UPDATE lane SET due_at_ms = earliest.due_at_ms
-    FROM unnest(_owned) AS id
+    FROM unnest(_owned) AS owned (endpoint_id)
     CROSS JOIN LATERAL (
         SELECT waiting.due_at_ms FROM waiting
-        WHERE waiting.endpoint_id = id
+        WHERE waiting.endpoint_id = owned.endpoint_id
         ORDER BY waiting.endpoint_id, waiting.due_at_ms, waiting.id
         LIMIT 1
     ) AS earliest
-    WHERE lane.endpoint_id = id AND lane.due_at_ms IS NOT NULL
+    WHERE lane.endpoint_id = owned.endpoint_id AND lane.due_at_ms IS NOT NULL
       AND lane.due_at_ms <> earliest.due_at_ms;
+END $$;
+
+-- ---- the path ---------------------------------------------------------------------------------
+
+-- Accept messages, all in one: one row for each that is refused, and why. `_now` is what each hands
+-- over at once, as the inside of a JSON array; `_waiting_places` says whose a waiting row is. Arrays
+-- of what hardly any message has may be NULL.
+CREATE FUNCTION accept_messages(
+    _epoch bigint, _node_id text, _batch_id bigint,
+    _app_ids text[], _ids text[], _created_at_ms bigint[], _event_types text[], _event_ids text[],
+    _channels text[], _payload_expires_at_ms bigint[], _payloads bytea[], _raw_bodies bytea[],
+    _content_types text[], _versions bigint[], _now text[],
+    _digests bytea[], _key_expires_at_ms bigint[],
+    _waiting_places integer[], _waiting_endpoint_ids text[], _waiting_due_at_ms bigint[],
+    _waiting_app_ids text[], _waiting_msg_ids text[], _waiting_attempts_made integer[],
+    _waiting_triggers smallint[]
+) RETURNS TABLE (place bigint, outcome text, message_id text)
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+#variable_conflict use_column
+DECLARE
+    _why text[] := array_fill(NULL::text, ARRAY[cardinality(_ids)]);  -- refused, and why
+    _first text[] := _ids;  -- the message that stands for each
+    _twin_of bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(_ids)]);
+    _one record;
+BEGIN
+    PERFORM hold_lease(_epoch, _node_id);
+
+    IF _digests IS NOT NULL THEN
+        FOR _one IN
+            SELECT wanted.place, answer.message_id
+            FROM unnest(_digests, _created_at_ms) WITH ORDINALITY AS wanted (digest, at_ms, place)
+            JOIN answer ON answer.digest = wanted.digest AND answer.expires_at_ms > wanted.at_ms
+        LOOP
+            _why[_one.place] := 'repeated';
+            _first[_one.place] := _one.message_id;
+        END LOOP;
+    END IF;
+
+    IF EXISTS (
+        SELECT 1
+        FROM (SELECT DISTINCT app_id, version FROM unnest(_app_ids, _versions) AS w (app_id, version))
+            AS routed
+        LEFT JOIN application AS app ON app.id = routed.app_id AND NOT app.is_deleted
+        WHERE app.version IS DISTINCT FROM routed.version
+    ) THEN
+        FOR _one IN
+            SELECT routed.place, app.id IS NULL AS is_gone
+            FROM unnest(_app_ids, _versions) WITH ORDINALITY AS routed (app_id, version, place)
+            LEFT JOIN application AS app ON app.id = routed.app_id AND NOT app.is_deleted
+            WHERE app.version IS DISTINCT FROM routed.version AND _why[routed.place] IS NULL
+        LOOP
+            _why[_one.place] := CASE WHEN _one.is_gone THEN 'gone' ELSE 'stale' END;
+        END LOOP;
+    END IF;
+
+    -- Of messages with one key the first may be accepted; what it comes to is seen at the end.
+    IF _digests IS NOT NULL THEN
+        FOR _one IN
+            SELECT wanted.place, min(wanted.place) OVER (PARTITION BY wanted.digest) AS first_place
+            FROM unnest(_digests) WITH ORDINALITY AS wanted (digest, place)
+            WHERE wanted.digest IS NOT NULL AND _why[wanted.place] IS NULL
+        LOOP
+            IF _one.place <> _one.first_place THEN
+                _why[_one.place] := 'stale';
+                _twin_of[_one.place] := _one.first_place;
+            END IF;
+        END LOOP;
+    END IF;
+
+    IF _event_ids IS NOT NULL THEN
+        INSERT INTO event_id (app_id, event_id, message_id)
+        SELECT new.app_id, new.event_id, new.id
+        FROM unnest(_app_ids, _event_ids, _ids) WITH ORDINALITY AS new (app_id, event_id, id, place)
+        WHERE new.event_id <> '' AND _why[new.place] IS NULL
+        ORDER BY new.app_id, new.event_id, new.place
+        ON CONFLICT (app_id, event_id) DO NOTHING;
+        FOR _one IN
+            SELECT new.place, taken.message_id
+            FROM unnest(_app_ids, _event_ids, _ids) WITH ORDINALITY AS new (app_id, event_id, id, place)
+            JOIN event_id AS taken ON taken.app_id = new.app_id AND taken.event_id = new.event_id
+            WHERE new.event_id <> '' AND _why[new.place] IS NULL AND taken.message_id <> new.id
+        LOOP
+            _why[_one.place] := 'event_id_taken';
+            _first[_one.place] := _one.message_id;
+        END LOOP;
+    END IF;
+
+    -- A key that is there by now was free above: another node has just taken it, or it has expired.
+    IF _digests IS NOT NULL THEN
+        INSERT INTO answer (digest, expires_at_ms, message_id, answer)
+        SELECT new.digest, new.expires_at_ms, new.id, ''
+        FROM unnest(_digests, _key_expires_at_ms, _ids) WITH ORDINALITY
+            AS new (digest, expires_at_ms, id, place)
+        WHERE new.digest IS NOT NULL AND _why[new.place] IS NULL
+        ORDER BY new.digest
+        ON CONFLICT (digest) DO UPDATE SET
+            expires_at_ms = excluded.expires_at_ms,
+            message_id = excluded.message_id,
+            answer = excluded.answer
+        WHERE answer.expires_at_ms <= (SELECT max(at_ms) FROM unnest(_created_at_ms) AS at_ms);
+        FOR _one IN
+            SELECT new.place, new.id, taken.message_id
+            FROM unnest(_digests, _ids) WITH ORDINALITY AS new (digest, id, place)
+            JOIN answer AS taken ON taken.digest = new.digest
+            WHERE _why[new.place] IS NULL AND taken.message_id <> new.id
+        LOOP
+            _why[_one.place] := 'repeated';
+            _first[_one.place] := _one.message_id;
+            DELETE FROM event_id WHERE event_id.message_id = _one.id;
+            -- Whoever was refused for its event id is to be judged again.
+            SELECT array_agg(CASE WHEN why = 'event_id_taken' AND first = _one.id THEN 'stale' ELSE why END ORDER BY n)
+            INTO _why
+            FROM unnest(_why, _first) WITH ORDINALITY AS judged (why, first, n);
+        END LOOP;
+    END IF;
+
+    INSERT INTO message (
+        app_id, id, created_at_ms, event_type, event_id, channels, payload_expires_at_ms, payload,
+        raw_body, content_type
+    )
+    SELECT
+        new.app_id, new.id, new.created_at_ms, new.event_type, coalesce(new.event_id, ''),
+        coalesce(new.channels, ''), coalesce(new.payload_expires_at_ms, 0), new.payload,
+        new.raw_body, new.content_type
+    FROM unnest(
+        _app_ids, _ids, _created_at_ms, _event_types, _event_ids, _channels,
+        _payload_expires_at_ms, _payloads, _raw_bodies, _content_types
+    ) WITH ORDINALITY AS new (
+        app_id, id, created_at_ms, event_type, event_id, channels, payload_expires_at_ms, payload,
+        raw_body, content_type, place
+    )
+    WHERE _why[new.place] IS NULL;
+
+    INSERT INTO in_flight (epoch, batch_id, deliveries)
+    SELECT _epoch, _batch_id, '[' || string_agg(new.now, ',' ORDER BY new.place) || ']'
+    FROM unnest(_now) WITH ORDINALITY AS new (now, place)
+    WHERE new.now <> '' AND _why[new.place] IS NULL
+    HAVING count(*) > 0;
+
+    IF _waiting_places IS NOT NULL THEN
+        PERFORM put_waiting(
+            array_agg(late.endpoint_id ORDER BY late.n), array_agg(late.due_at_ms ORDER BY late.n),
+            array_agg(late.app_id ORDER BY late.n), array_agg(late.msg_id ORDER BY late.n),
+            array_agg(late.attempts_made ORDER BY late.n), array_agg(late.trigger ORDER BY late.n)
+        )
+        FROM unnest(
+            _waiting_places, _waiting_endpoint_ids, _waiting_due_at_ms, _waiting_app_ids,
+            _waiting_msg_ids, _waiting_attempts_made, _waiting_triggers
+        ) WITH ORDINALITY AS late (
+            place, endpoint_id, due_at_ms, app_id, msg_id, attempts_made, trigger, n
+        )
+        WHERE _why[late.place] IS NULL
+        HAVING count(*) > 0;
+    END IF;
+
+    RETURN QUERY
+    SELECT
+        judged.place,
+        CASE WHEN _why[judged.twin_of] IS NULL AND judged.twin_of IS NOT NULL THEN 'repeated'
+            ELSE judged.why END,
+        CASE WHEN _why[judged.twin_of] IS NULL AND judged.twin_of IS NOT NULL
+            THEN _first[judged.twin_of] ELSE judged.first END
+    FROM unnest(_why, _first, _twin_of) WITH ORDINALITY AS judged (why, first, twin_of, place)
+    WHERE judged.why IS NOT NULL;
+END $$;
+
+-- Record attempts with all that follows from them: false if they are recorded already, because the
+-- answer to an earlier call was lost.
+CREATE FUNCTION record_attempts(
+    _epoch bigint, _node_id text,
+    _ids text[], _msg_ids text[], _endpoint_ids text[], _batch_ids bigint[], _numbers integer[],
+    _triggers smallint[], _statuses smallint[], _status_codes integer[], _started_at_ms bigint[],
+    _next_at_ms bigint[], _timings text[], _urls text[], _errors text[], _response_headers text[],
+    _responses bytea[],
+    _finished_batches bigint[], _health_endpoint_ids text[], _failing_since_ms bigint[],
+    _waiting_endpoint_ids text[], _waiting_due_at_ms bigint[], _waiting_app_ids text[],
+    _waiting_msg_ids text[], _waiting_attempts_made integer[], _waiting_triggers smallint[]
+) RETURNS boolean
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    _written bigint;
+BEGIN
+    PERFORM hold_lease(_epoch, _node_id);
+    IF cardinality(_ids) > 0 THEN
+        INSERT INTO attempt (
+            id, msg_id, endpoint_id, batch_id, number, trigger, status, status_code, started_at_ms,
+            next_at_ms, timings, url, error, response_headers, response
+        )
+        SELECT * FROM unnest(
+            _ids, _msg_ids, _endpoint_ids, _batch_ids, _numbers, _triggers, _statuses,
+            _status_codes, _started_at_ms, _next_at_ms, _timings, _urls, _errors,
+            _response_headers, _responses
+        )
+        ON CONFLICT DO NOTHING;
+        GET DIAGNOSTICS _written = ROW_COUNT;
+        IF _written = 0 THEN
+            RETURN false;
+        END IF;
+    END IF;
+    IF cardinality(_finished_batches) > 0 THEN
+        DELETE FROM in_flight WHERE epoch = _epoch AND batch_id = ANY (_finished_batches);
+    END IF;
+    IF cardinality(_health_endpoint_ids) > 0 THEN
+        PERFORM 1 FROM endpoint
+        WHERE id = ANY (_health_endpoint_ids) ORDER BY id FOR NO KEY UPDATE;
+        UPDATE endpoint SET failing_since_ms = health.failing_since_ms
+        FROM unnest(_health_endpoint_ids, _failing_since_ms) AS health (id, failing_since_ms)
+        WHERE endpoint.id = health.id
+          AND endpoint.failing_since_ms IS DISTINCT FROM health.failing_since_ms;
+    END IF;
+    IF cardinality(_waiting_endpoint_ids) > 0 THEN
+        PERFORM put_waiting(
+            _waiting_endpoint_ids, _waiting_due_at_ms, _waiting_app_ids, _waiting_msg_ids,
+            _waiting_attempts_made, _waiting_triggers
+        );
+    END IF;
+    RETURN true;
+END $$;
+
+-- Move due rows into a new batch, the oldest of each lane first, and say by which version of the
+-- application. Ids alone are read, by an index in its order; what another node is taking is passed.
+CREATE FUNCTION claim_waiting(
+    _epoch bigint, _node_id text, _batch_id bigint, _now_ms bigint, _endpoint_ids text[],
+    _counts bigint[]
+) RETURNS TABLE (
+    app_id text, msg_id text, endpoint_id text, attempts_made integer, trigger smallint,
+    app_version bigint
+)
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM hold_lease(_epoch, _node_id);
+    RETURN QUERY
+    WITH take AS MATERIALIZED (
+        SELECT wanted.endpoint_id, wanted.count, wanted.place, application.version
+        FROM unnest(_endpoint_ids, _counts) WITH ORDINALITY AS wanted (endpoint_id, count, place)
+        JOIN endpoint ON endpoint.id = wanted.endpoint_id
+        JOIN application ON application.id = endpoint.app_id
+        WHERE NOT endpoint.is_disabled AND NOT endpoint.is_deleted AND NOT application.is_deleted
+    ),
+    picked AS MATERIALIZED (
+        SELECT row.*, take.place, take.version
+        FROM take
+        CROSS JOIN LATERAL (
+            SELECT
+                w.ctid AS at, w.id, w.due_at_ms, w.app_id, w.msg_id, w.endpoint_id,
+                w.attempts_made, w.trigger
+            FROM waiting AS w
+            WHERE w.endpoint_id = take.endpoint_id AND w.due_at_ms <= _now_ms
+            ORDER BY w.endpoint_id, w.due_at_ms, w.id
+            LIMIT take.count
+            FOR UPDATE SKIP LOCKED
+        ) AS row
+    ),
+    taken AS (
+        DELETE FROM waiting WHERE ctid = ANY (ARRAY(SELECT picked.at FROM picked))
+    ),
+    noted AS (
+        INSERT INTO in_flight (epoch, batch_id, deliveries)
+        SELECT
+            _epoch, _batch_id,
+            json_agg(json_build_array(
+                picked.app_id, picked.msg_id, picked.endpoint_id, picked.attempts_made,
+                picked.trigger
+            ))::text
+        FROM picked
+        HAVING count(*) > 0
+    )
+    SELECT
+        picked.app_id, picked.msg_id, picked.endpoint_id, picked.attempts_made, picked.trigger,
+        picked.version
+    FROM picked
+    ORDER BY picked.place, picked.due_at_ms, picked.id;
 END $$;
 
 -- ---- partitions -------------------------------------------------------------------------------

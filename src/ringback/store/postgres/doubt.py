@@ -1,0 +1,28 @@
+"""Batches of which this node does not know whether they were committed.
+
+When a connection breaks between a statement and its answer, the statement may have been committed,
+or still be about to be. Nobody sends what such a batch holds, so the node adopts it from itself if
+it turns up: what was committed is sent, at the price of perhaps being sent by a caller once more.
+"""
+
+from ringback.clock import Clock
+
+
+class Doubts:
+    """`keep_s` is longer than the server lets a statement run: after it nothing turns up."""
+
+    def __init__(self, clock: Clock, *, keep_s: float) -> None:
+        self._clock = clock
+        self._keep_s = keep_s
+        self._until_s: dict[int, float] = {}
+
+    def add(self, batch_id: int) -> None:
+        self._until_s[batch_id] = self._clock.monotonic() + self._keep_s
+
+    def resolve(self, batch_id: int) -> None:
+        self._until_s.pop(batch_id, None)
+
+    def current(self) -> list[int]:
+        now_s = self._clock.monotonic()
+        self._until_s = {one: until_s for one, until_s in self._until_s.items() if until_s > now_s}
+        return list(self._until_s)

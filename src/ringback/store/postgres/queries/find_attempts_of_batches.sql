@@ -1,0 +1,4 @@
+-- Which deliveries of these messages were attempted for one of these batches.
+SELECT batch_id, msg_id, endpoint_id, trigger
+FROM attempt
+WHERE msg_id = ANY ($1::text[]) AND batch_id = ANY ($2::bigint[])

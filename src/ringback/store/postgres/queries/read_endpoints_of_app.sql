@@ -1,0 +1,8 @@
+-- All endpoints of an application.
+SELECT
+    id, app_id, uid, url, description, is_disabled, event_types, channels, throttle_rate, metadata,
+    headers, secrets, signature_scheme, retry, failing_since_ms, version, created_at_ms,
+    updated_at_ms
+FROM endpoint
+WHERE app_id = $1 AND NOT is_deleted
+ORDER BY id

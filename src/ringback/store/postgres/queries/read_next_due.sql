@@ -1,0 +1,2 @@
+-- When the next lane is due.
+SELECT min(due_at_ms) FROM lane WHERE due_at_ms IS NOT NULL

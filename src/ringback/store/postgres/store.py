@@ -1,0 +1,81 @@
+"""The store on PostgreSQL, put together."""
+
+from ringback.clock import Clock
+from ringback.config import Settings
+from ringback.errors import StoreError
+from ringback.sign.sealing import Sealer
+from ringback.store import port
+from ringback.store.postgres.connection import Connection, connect
+from ringback.store.postgres.database import Database
+from ringback.store.postgres.doubt import Doubts
+from ringback.store.postgres.faults import FAULTS, is_forbidden, translated
+from ringback.store.postgres.history import PostgresHistory
+from ringback.store.postgres.migrate import migrate
+from ringback.store.postgres.nodes import PostgresNodes
+from ringback.store.postgres.partitions import make_partitions
+from ringback.store.postgres.path import PostgresPath
+from ringback.store.postgres.pool import Pool
+from ringback.store.postgres.resources import PostgresResources
+from ringback.store.postgres.rows import EndpointRows
+from ringback.store.postgres.tending import PostgresTending
+from ringback.store.trouble import Trouble
+
+
+class PostgresStore:
+    """One open database; a `port.Store`. Built by `open_store`."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        doubts = Doubts(database.clock, keep_s=2 * settings.postgres_statement_timeout_s)
+        self.path: port.Path = PostgresPath(database, doubts)
+        self.nodes: port.Nodes = PostgresNodes(database)
+        self.resources: port.Resources = PostgresResources(database)
+        self.history: port.History = PostgresHistory(database)
+        self.tending: port.Tending = PostgresTending(database, settings)
+
+    @property
+    def fault(self) -> StoreError | None:
+        return self._database.trouble.fault
+
+    async def close(self) -> None:
+        """Close every connection; what is under way is cut off. Safe to call twice."""
+        await self._database.close()
+
+
+async def open_store(settings: Settings, clock: Clock) -> PostgresStore:
+    """Connect to the database that the settings name, and bring its schema up to date.
+
+    Raises ConfigError, StoreUnavailable, StoreCorrupt or SchemaMismatch.
+    """
+    connection = await connect(settings)
+    try:
+        await migrate(connection, now_ms=clock.now_ms())
+        await _make_partitions(connection, settings, clock)
+    except FAULTS as error:
+        connection.terminate()
+        raise translated(error) from error
+    except BaseException:
+        connection.terminate()
+        raise
+    wait_s = settings.postgres_statement_timeout_s
+    writers = Pool(lambda: connect(settings), settings.postgres_pool, wait_s=wait_s)
+    writers.add(connection)
+    database = Database(
+        writers,
+        Pool(lambda: connect(settings), settings.postgres_readers, wait_s=wait_s),
+        endpoints=EndpointRows(Sealer(settings.main_secret), clock),
+        clock=clock,
+        trouble=Trouble(clock),
+        is_pooled=settings.postgres_pgbouncer,
+    )
+    return PostgresStore(database, settings)
+
+
+async def _make_partitions(connection: Connection, settings: Settings, clock: Clock) -> None:
+    try:
+        async with connection.transaction():
+            await make_partitions(connection, now_ms=clock.now_ms(), span_h=settings.partition_h)
+    except FAULTS as error:
+        # Without partitions everything goes to the default ones: slower to delete, and complete.
+        if not is_forbidden(error):
+            raise
