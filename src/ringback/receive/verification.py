@@ -18,7 +18,7 @@ from ringback.sign.event import VerifiedEvent, event_of
 from ringback.sign.request import Headers, received
 from ringback.sign.scheme import SECRETS_MAX, Draft, Reply, Scheme, Signed, Terms
 
-TOLERANCE_S_MAX: Final = 86_400
+TOLERANCE_S_MAX: Final = 7 * 86_400
 # 5138-11-16 in seconds; a clock that counts milliseconds is past it.
 NOW_S_MAX: Final = 10**11
 
