@@ -8,10 +8,10 @@ STAMP := $(VENV)/.installed
 PATHS := src tests bench examples
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test check bench lint types contracts format docs clean
+.PHONY: help dev demo test check bench lint types contracts format docs sdk-venvs clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 dev: $(STAMP) ## run a server to play with, with a receiver beside it
 	@$(BIN)/ringback dev
@@ -44,6 +44,9 @@ format: $(STAMP) ## rewrite the code as the linter wants it
 docs: $(STAMP) ## regenerate docs/configuration.md from the settings
 	@$(BIN)/ringback config --markdown > docs/configuration.md.new
 	@mv docs/configuration.md.new docs/configuration.md
+
+sdk-venvs: $(STAMP) ## make the environments of the SDK matrix (tests/sdk), once
+	@$(BIN)/python tests/sdk/venvs.py
 
 clean: ## remove what was built, and the environment
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -6,6 +6,7 @@ A value comes from, in this order: a command-line flag, `RINGBACK_<NAME>` in the
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -19,6 +20,9 @@ from ringback.errors import ConfigError
 
 PREFIX: Final = "RINGBACK_"
 SECRETS: Final = frozenset({"jwt_secret", "main_secret"})
+URLS: Final = frozenset({"database", "proxy"})  # may hold a password: shown by `masked` only
+HMAC_BYTES_MIN: Final = {"HS256": 32, "HS384": 48, "HS512": 64}  # RFC 7518, section 3.2
+_PASSWORD_FIELD: Final = re.compile(r"(password=)[^&\s]*", re.IGNORECASE)
 
 Positive = Annotated[int, Meta(gt=0)]
 PositiveSeconds = Annotated[float, Meta(gt=0, le=2_592_000)]
@@ -95,7 +99,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[str, ...], knob("Subnets that deliveries may reach although policy denies them.")
     ] = ()
     proxy: Annotated[
-        str, knob("http://host:port of a CONNECT proxy for all deliveries. Empty: none.")
+        str, knob("http://[user:password@]host:port of a CONNECT proxy for all deliveries.")
     ] = ""
 
     # How it sends
@@ -246,6 +250,29 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return host.strip("[]"), int(port)
 
 
+def masked(url: str) -> str:
+    """A URL without its password, to be shown. A user without a password may be a token: masked."""
+    if url.startswith("sqlite:"):
+        return url
+    scheme, slashes, rest = url.partition("://") if "://" in url else ("", "", url)
+    userinfo, at, place = rest.rpartition("@")
+    user, colon, _ = userinfo.partition(":")
+    hidden = f"{user if colon else ''}{colon}***{at}" if at else ""
+    return _PASSWORD_FIELD.sub(r"\1***", f"{scheme}{slashes}{hidden}{place}")
+
+
+def weakness_of_key(settings: Settings) -> str:
+    """What is wrong with the key of tokens, and what to do; empty when it is long enough."""
+    size = len(settings.jwt_secret.encode())
+    needed = HMAC_BYTES_MIN.get(settings.jwt_algorithm, 0)
+    if size >= needed:
+        return ""
+    return (
+        f"jwt_secret has {size} bytes and can be guessed: {settings.jwt_algorithm} needs {needed};"
+        f" make a new one: openssl rand -base64 {min(needed, 48)}"
+    )
+
+
 def load(
     flags: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
@@ -313,7 +340,7 @@ def _build(values: dict[str, object], sources: Mapping[str, str]) -> Settings:
         try:
             values[name] = msgspec.convert(_parts(value, hints[name]), hints[name], strict=False)
         except msgspec.ValidationError as error:
-            shown = "its value" if name in SECRETS else repr(value)
+            shown = "its value" if name in SECRETS | URLS else repr(value)
             raise ConfigError(f"{name} ({sources[name]}): {shown} is refused: {error}") from None
     return Settings(**values)  # type: ignore[arg-type]
 

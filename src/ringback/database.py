@@ -6,7 +6,7 @@ Owns the reading of the URL. The concrete store is imported when it is opened, n
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ringback.config import Settings
+from ringback.config import Settings, masked
 from ringback.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def sqlite_path(settings: Settings) -> Path:
     name = url.removeprefix(SQLITE)
     if name == url:
         raise ConfigError(
-            f"database: {url!r} is not a database URL; write sqlite:///ringback.db for a file"
-            " here, or sqlite:////var/lib/ringback/ringback.db for one elsewhere"
+            f"database: {masked(url)!r} is not a database URL; write sqlite:///ringback.db for a"
+            " file here, or sqlite:////var/lib/ringback/ringback.db for one elsewhere"
         )
     if not name or name.startswith(":memory:") or "\0" in name:
         raise ConfigError(

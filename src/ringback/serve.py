@@ -27,7 +27,7 @@ from msgspec import Struct
 from ringback import __version__
 from ringback.api.app import Api, create_app
 from ringback.clock import Clock
-from ringback.config import Settings
+from ringback.config import Settings, masked, weakness_of_key
 from ringback.database import open_database, sqlite_path
 from ringback.engine.engine import Engine
 from ringback.errors import ConfigError, EngineStopped
@@ -71,6 +71,8 @@ def serve(settings: Settings, *, beside: Beside = nothing) -> None:
     """
     check(settings)
     log = configure(settings.log_level, settings.log_format)
+    if weakness := weakness_of_key(settings):
+        log.warning("weak_jwt_secret", why=weakness)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, log, beside))
 
@@ -113,7 +115,7 @@ async def running(
         )
         await engine.start()
         await front.open(app)
-        log.info("ready", url=url, database=settings.database, version=__version__)
+        log.info("ready", url=url, database=masked(settings.database), version=__version__)
         yield Service(url=url, settings=settings, store=store, engine=engine)
 
 

@@ -372,6 +372,27 @@ def test_what_was_accepted_survives_the_removal_of_the_log(tmp_path: Path) -> No
     run(story())
 
 
+def test_a_file_that_was_moved_is_whole_when_it_is_moved_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with ServiceProcess(tmp_path) as us:
+            await us.start()
+            async with Caller(us.url, us.token) as caller:
+                shop = await Shop.open(caller)
+                accepted, _ = await publish_until_refused(shop, most=20)
+                move(us.database)
+                assert (await caller.get("/health")).status == 503
+                assert await us.terminate() == Exit.STORE
+                us.database.with_name("elsewhere.db").rename(us.database)
+                caller.close()
+                await us.start()
+                for msg_id in accepted:
+                    assert (await caller.get(f"{shop.path}/msg/{msg_id}")).status == 200
+            assert await us.terminate() == 0
+            check_integrity(us.database)
+
+    run(story())
+
+
 @needs_prlimit
 def test_a_removed_database_is_saved_as_the_manual_says(tmp_path: Path) -> None:
     names = ("ringback.db", "ringback.db-wal")

@@ -49,6 +49,11 @@ def test_a_misspelt_variable_is_noticed() -> None:
         (Settings(), True, {"jwt_secret": "ok", "main_secret": "warn"}),
         (Settings(jwt_secret="short"), False, {"jwt_secret": "warn", "main_secret": "warn"}),
         (
+            Settings(jwt_secret=STRONG, jwt_algorithm="HS512"),
+            False,
+            {"jwt_secret": "warn", "main_secret": "warn"},
+        ),
+        (
             Settings(jwt_secret=STRONG, main_secret=STRONG),
             False,
             {"jwt_secret": "ok", "main_secret": "ok"},
@@ -77,6 +82,19 @@ def test_a_database_in_use_is_sound(tmp_path: Path) -> None:
     found = list(checks.database(at(path)))
     assert levels(found) == {"database": "ok", "disk": "ok"}
     assert "up to date" in found[0].detail
+
+
+def test_what_was_not_checked_is_not_called_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ringback.db"
+    up(path, at(path), Clock())
+    monkeypatch.setattr(checks, "CHECK_S_MAX", 0.0)
+    monkeypatch.setattr(checks, "STEPS_PER_LOOK", 1)
+    (finding, _) = checks.database(at(path))
+    assert finding.level == "warn"
+    assert "sound" not in finding.detail
+    assert "not all of it was checked" in finding.detail
 
 
 def test_a_database_that_is_damaged_fails(tmp_path: Path) -> None:

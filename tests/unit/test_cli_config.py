@@ -64,9 +64,11 @@ def test_secrets_and_passwords_are_not_shown() -> None:
             "RINGBACK_JWT_SECRET": hidden,
             "RINGBACK_MAIN_SECRET": hidden,
             "RINGBACK_DATABASE": f"postgresql://me:{hidden}@db/ringback",
+            "RINGBACK_PROXY": f"http://me:{hidden}/@{hidden}@proxy:3128",
         }
     )
     assert hidden not in result.output
+    assert "proxy = http://me:***@proxy:3128 " in result.output
     assert "postgresql://me:***@db/ringback" in result.output
     assert "jwt_secret = (set, not shown)" in result.output
 

@@ -1,5 +1,8 @@
 """`ringback token`: what it prints is a token that the API takes, and nothing else."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jwt
@@ -75,6 +78,27 @@ def test_a_lifetime_that_is_none_is_refused(ttl: str) -> None:
     result = token("--ttl", ttl)
     assert result.exit_code == 2
     assert result.stdout == ""
+
+
+@pytest.mark.filterwarnings("ignore:The HMAC key")
+def test_a_key_that_can_be_guessed_is_told_in_our_words() -> None:
+    result = token(key="short")
+    assert result.exit_code == 0
+    assert result.stdout.count(".") == 2
+    assert result.stderr.startswith("ringback: warning: jwt_secret has 5 bytes")
+    assert "openssl rand" in result.stderr
+
+
+def test_the_library_says_nothing_of_its_own(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "ringback.cli", "token"],
+        cwd=tmp_path,
+        env={**os.environ, "RINGBACK_JWT_SECRET": "short"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(ended.stderr.splitlines()) == 1
 
 
 def test_the_uid_of_an_application_is_not_its_id() -> None:

@@ -2,10 +2,19 @@
 
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ringback.config import SECRETS, Settings, load, load_with_sources
+from ringback.config import (
+    SECRETS,
+    URLS,
+    Settings,
+    load,
+    load_with_sources,
+    masked,
+    weakness_of_key,
+)
 from ringback.errors import ConfigError
 
 NOTHING: dict[str, str] = {}
@@ -143,7 +152,7 @@ def test_an_unknown_setting_is_refused_and_its_source_named(tmp_path: Path) -> N
     assert str(file) in str(caught.value)
 
 
-@pytest.mark.parametrize("name", sorted(SECRETS))
+@pytest.mark.parametrize("name", sorted(SECRETS | URLS))
 def test_a_refused_secret_is_not_shown(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load({name: ["correct horse"]}, NOTHING)
@@ -167,3 +176,39 @@ def test_a_file_that_cannot_be_read_is_one_line(
 def test_a_secret_file_that_is_missing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="RINGBACK_JWT_SECRET_FILE: cannot read"):
         load(environment={"RINGBACK_JWT_SECRET_FILE": str(tmp_path / "missing")})
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("", ""),
+        ("http://proxy:3128", "http://proxy:3128"),
+        ("http://me:secret@proxy:3128", "http://me:***@proxy:3128"),
+        ("http://me:se@cr://e/t@proxy:3128", "http://me:***@proxy:3128"),
+        ("http://token@proxy:3128", "http://***@proxy:3128"),
+        ("me:secret@proxy:3128", "me:***@proxy:3128"),
+        ("postgresql://me:secret@db/ringback", "postgresql://me:***@db/ringback"),
+        (
+            "postgresql://db/ringback?password=secret&x=1",
+            "postgresql://db/ringback?password=***&x=1",
+        ),
+        ("sqlite:////var/lib/a:b@c.db", "sqlite:////var/lib/a:b@c.db"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert masked(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "size", "is_weak"),
+    [("HS256", 31, True), ("HS256", 32, False), ("HS512", 32, True), ("HS512", 64, False)],
+)
+def test_a_key_shorter_than_its_hash_is_weak(algorithm: Any, size: int, is_weak: bool) -> None:
+    key = "k" * size
+    weakness = weakness_of_key(Settings(jwt_secret=key, jwt_algorithm=algorithm))
+    assert bool(weakness) is is_weak
+    assert key not in weakness
+
+
+def test_a_pem_key_is_not_measured() -> None:
+    assert weakness_of_key(Settings(jwt_secret="-----BEGIN", jwt_algorithm="EdDSA")) == ""

@@ -4,16 +4,13 @@ The same table, with defaults in place of values, is `docs/configuration.md`.
 """
 
 import json
-import re
 from typing import Final, get_type_hints
 
 import click
 from msgspec import Meta, Struct
 
 from ringback.cli.options import Chosen, with_json, with_settings
-from ringback.config import PREFIX, SECRETS, Settings
-
-_PASSWORD: Final = re.compile(r"(://[^/:@]*:)[^@]*@")
+from ringback.config import PREFIX, SECRETS, URLS, Settings, masked
 
 PAGE_HEAD: Final = """\
 # Configuration
@@ -103,7 +100,7 @@ def _text(name: str, value: object) -> str:
         return str(int(value))
     if isinstance(value, bool):
         return str(value).lower()
-    return _PASSWORD.sub(r"\1***@", str(value))
+    return masked(str(value)) if name in URLS else str(value)
 
 
 def _plain(row: Row) -> dict[str, str]:

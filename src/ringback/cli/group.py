@@ -1,6 +1,7 @@
 """The list of commands, the loading of the one that was asked for, and the end of the program."""
 
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Final, NoReturn
@@ -51,6 +52,8 @@ def ringback() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line and end the program. Whatever fails on purpose is one line on stderr."""
+    # PyJWT's own words on a short key; ours are in `config.weakness_of_key`.
+    warnings.filterwarnings("ignore", message="The HMAC key is")
     try:
         sys.exit(ringback.main(arguments, prog_name="ringback", standalone_mode=False))
     except click.UsageError as error:

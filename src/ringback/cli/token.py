@@ -8,6 +8,7 @@ import click
 from ringback.cli.dev_home import DEFAULT_ORG, with_secret
 from ringback.cli.options import Chosen, with_settings
 from ringback.clock import Clock
+from ringback.config import weakness_of_key
 
 # What the Svix API gives out: ten years for an organization, a week for an application.
 ORG_TTL_S: Final = 10 * 365 * 86_400
@@ -31,6 +32,8 @@ def command(*, chosen: Chosen, org_id: str, app_id: str | None, ttl: str | None)
     token cannot be taken back before it expires, so give applications short ones.
     """
     settings = with_secret(chosen.load())
+    if weakness := weakness_of_key(settings):
+        click.echo(f"ringback: warning: {weakness}", err=True)
     from ringback.api.auth import mint_app_token, mint_org_token
 
     now_ms = Clock().now_ms()
