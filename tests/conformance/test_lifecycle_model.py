@@ -7,6 +7,7 @@ the store once, and nothing else does.
 
 import asyncio
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from hypothesis.stateful import (
 
 from ringback.config import Settings
 from ringback.model import Delivery, Endpoint
-from ringback.store.port import Disable, NewMessage, Take, Waiting
-from ringback.store.sqlite.store import open_store
+from ringback.store.port import Disable, NewMessage, Store, Take, Waiting
+from ringback.store.postgres import store as postgres
+from ringback.store.sqlite import store as sqlite
+from ringback.testing.postgres import database
 from ringback.testing.stores import StillClock, World, delivery
 
 Key = tuple[str, str]  # message, endpoint
@@ -37,21 +40,19 @@ which = st.integers(0, ENDPOINTS - 1)
 class Lifecycle(RuleBasedStateMachine):
     """`flying` by batch, `waits` with due times, `lanes` as the port says they are."""
 
-    store_name = "sqlite-inline"
-
     def __init__(self) -> None:
         super().__init__()
-        self.directory = tempfile.TemporaryDirectory()
-        self.runner = asyncio.Runner()
+        self.cleanup = ExitStack()
         clock = StillClock()
-        inline = self.store_name == "sqlite-inline"
-        place = ":memory:" if inline else Path(self.directory.name) / "ringback.db"
-        opened = open_store(place, Settings(sqlite_readers=1), clock)
-        self.world = World(self.runner, self.runner.run(opened), clock)
+        self.runner = self.cleanup.enter_context(asyncio.Runner())
+        self.world = World(self.runner, self.runner.run(self.open(clock)), clock)
         self.flying: dict[int, dict[Key, Delivery]] = {}
         self.waits: dict[Key, tuple[int, Delivery]] = {}
         self.lanes: dict[str, int] = {}
         self.finished: set[Key] = set()
+
+    async def open(self, clock: StillClock) -> Store:
+        return await sqlite.open_store(":memory:", Settings(), clock)
 
     @initialize()
     def begin(self) -> None:
@@ -215,8 +216,7 @@ class Lifecycle(RuleBasedStateMachine):
         assert sorted(left, key=key) == sorted(unfinished, key=key)
         assert not self.finished & {key(one) for one in left}
         self.runner.run(self.world.store.close())
-        self.runner.close()
-        self.directory.cleanup()
+        self.cleanup.close()
 
     # ---- the model
 
@@ -263,11 +263,22 @@ def key(one: Delivery) -> Key:
 
 
 class LifecycleOnFile(Lifecycle):
-    store_name = "sqlite-file"
+    async def open(self, clock: StillClock) -> Store:
+        directory = self.cleanup.enter_context(tempfile.TemporaryDirectory())
+        settings = Settings(sqlite_readers=1)
+        return await sqlite.open_store(Path(directory) / "ringback.db", settings, clock)
+
+
+class LifecycleOnPostgres(Lifecycle):
+    async def open(self, clock: StillClock) -> Store:
+        url = self.cleanup.enter_context(database())
+        return await postgres.open_store(Settings(database=url), clock)
 
 
 @pytest.mark.parametrize(
-    ("machine", "examples"), [(Lifecycle, 60), (LifecycleOnFile, 8)], ids=["inline", "file"]
+    ("machine", "examples"),
+    [(Lifecycle, 60), (LifecycleOnFile, 8), (LifecycleOnPostgres, 15)],
+    ids=["inline", "file", "postgres"],
 )
 def test_every_delivery_is_in_exactly_one_place(
     machine: type[RuleBasedStateMachine], examples: int
