@@ -235,16 +235,6 @@ def test_what_succeeds_thousands_of_times_a_second_is_not_logged(tmp_path: Path)
 # ---- bodies -------------------------------------------------------------------------------------
 
 
-def raw(api: Asker, request: bytes) -> bytes:
-    """Bytes to the server as they are; all that it says until it closes."""
-    with socket.create_connection((api.host, api.port), timeout=20) as connection:
-        connection.sendall(request)
-        said = b""
-        while part := connection.recv(65_536):
-            said += part
-        return said
-
-
 @pytest.mark.parametrize("path", ["/api/v1/app", "/api/v1/app/a/msg"])
 @pytest.mark.parametrize("is_chunked", [True, False])
 def test_a_body_beyond_the_limit_is_413_however_it_is_sent(
@@ -260,7 +250,7 @@ def test_a_body_beyond_the_limit_is_413_however_it_is_sent(
         request += b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content)
     else:
         request = head + b"Content-Length: %d\r\n\r\n" % len(content) + content
-    said = raw(api, request)
+    said = api.say(request)
     assert said.startswith(b"HTTP/1.1 413 ")
     assert b'"code":"payload_too_large"' in said
 
@@ -271,7 +261,7 @@ def test_a_chunked_body_is_a_body(api: Asker) -> None:
         f"Authorization: Bearer {api.token}\r\nTransfer-Encoding: chunked\r\n\r\n"
         '7\r\n{"name"\r\n7\r\n:"Shop"\r\n1\r\n}\r\n0\r\n\r\n'
     )
-    assert raw(api, request.encode()).startswith(b"HTTP/1.1 201 ")
+    assert api.say(request.encode()).startswith(b"HTTP/1.1 201 ")
 
 
 def test_a_caller_who_hangs_up_gets_nothing_done(live: Live[Service], api: Asker) -> None:

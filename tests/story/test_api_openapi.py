@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
 from ringback.api.openapi import openapi
 from ringback.api.routes import ROUTES
 from ringback.testing.asker import Asker
+from ringback.testing.stage import one_of_each
 
 EXAMPLES = 10
 CHECKS: list[Any] = [
@@ -48,31 +49,12 @@ ASKED = [
 ]
 
 
-def names(api: Asker) -> dict[str, str]:
-    """One of everything, so that requests get past the first 404."""
-    app = api.made("/app", {"name": "Shop"})["id"]
-    place = f"/app/{app}"
-    # Nothing is sent anywhere: the endpoint is disabled.
-    body = {"url": "http://shop.example/", "disabled": True}
-    endpoint = api.made(f"{place}/endpoint", body)["id"]
-    msg = api.made(f"{place}/msg", {"eventType": "e", "payload": {}})["id"]
-    api.put("/event-type/order.paid", {"description": ""})
-    return {
-        "app_id": app,
-        "endpoint_id": endpoint,
-        "msg_id": msg,
-        "event_type_name": "order.paid",
-        "attempt_id": "atmpt_" + "0" * 27,
-        "task_id": "qtask_" + "0" * 27,
-    }
-
-
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("operation", "mode"), ASKED)
 def test_requests_from_the_document_are_answered_as_it_says(
     api: Asker, operation: Any, mode: GenerationMode
 ) -> None:
-    known = names(api)
+    known = one_of_each(api)
     wanted = {name: known[name] for name in re.findall(r"\{(\w+)\}", operation.path)}
 
     @settings(

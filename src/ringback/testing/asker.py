@@ -8,9 +8,12 @@ Sends exactly what it is told: no redirects, no retries, bytes as they are.
 """
 
 import json
+import socket
 import time
 from collections.abc import Callable
-from http.client import HTTPConnection
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPResponse
+from io import BytesIO
 from typing import Any, Final
 
 from msgspec import Struct
@@ -75,15 +78,21 @@ class Asker:
         connection = HTTPConnection(self.host, self.port, timeout=WAIT_S_MAX)
         try:
             connection.request(method, path, body=body, headers=headers)
-            response = connection.getresponse()
-            content = response.read()
-            names: dict[str, str] = {}
-            for name, value in response.getheaders():
-                seen = names.get(name.lower())
-                names[name.lower()] = value if seen is None else f"{seen}, {value}"
-            return Reply(response.status, names, content)
+            return _reply(connection.getresponse())
         finally:
             connection.close()
+
+    def say(self, request: bytes) -> bytes:
+        """Any bytes on a connection of their own, and the end; all that is said until it closes."""
+        with socket.create_connection((self.host, self.port), timeout=WAIT_S_MAX) as connection:
+            with suppress(OSError):  # It may have been refused in the middle, and closed.
+                connection.sendall(request)
+                connection.shutdown(socket.SHUT_WR)
+            said = b""
+            with suppress(ConnectionError):
+                while part := connection.recv(65_536):
+                    said += part
+            return said
 
     def made(self, path: str, body: object, **headers: str) -> Any:
         """POST something that must succeed; its JSON."""
@@ -101,3 +110,28 @@ class Asker:
                 return found
             if time.monotonic() > ends_s:
                 raise AssertionError(f"GET {path} stays {found}")
+
+
+def reply_in(said: bytes, method: str = "GET") -> Reply:
+    """What `say` heard, as the answer to a request of that method. Raises HTTPException."""
+    response = HTTPResponse(_Heard(said), method=method)  # type: ignore[arg-type]
+    response.begin()
+    return _reply(response)
+
+
+class _Heard:
+    """As much of a socket as is needed to read from it."""
+
+    def __init__(self, said: bytes) -> None:
+        self._said = said
+
+    def makefile(self, _mode: str) -> BytesIO:
+        return BytesIO(self._said)
+
+
+def _reply(response: HTTPResponse) -> Reply:
+    names: dict[str, str] = {}
+    for name, value in response.getheaders():
+        seen = names.get(name.lower())
+        names[name.lower()] = value if seen is None else f"{seen}, {value}"
+    return Reply(response.status, names, response.read())

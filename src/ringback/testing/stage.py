@@ -15,6 +15,7 @@ from typing import Generic, Protocol, TypeVar
 from msgspec import Struct
 
 from ringback.config import Settings
+from ringback.testing.asker import Asker
 from ringback.testing.background import Background
 from ringback.testing.collector import Arrival, Collector
 from ringback.testing.quiet import QuietLog
@@ -58,3 +59,24 @@ async def stage(
         yield Stage(service, receiver, log)
     if log.errors:
         raise AssertionError(f"nobody planned for this: {log.errors}")
+
+
+def one_of_each(api: Asker) -> dict[str, str]:
+    """New things by the names of path parameters, so that requests get past the first 404.
+
+    Nothing is sent anywhere: the endpoint is disabled.
+    """
+    app = api.made("/app", {"name": "Shop"})["id"]
+    place = f"/app/{app}"
+    body = {"url": "http://shop.example/", "disabled": True}
+    endpoint = api.made(f"{place}/endpoint", body)["id"]
+    msg = api.made(f"{place}/msg", {"eventType": "e", "payload": {}})["id"]
+    api.put("/event-type/order.paid", {"description": ""})
+    return {
+        "app_id": app,
+        "endpoint_id": endpoint,
+        "msg_id": msg,
+        "event_type_name": "order.paid",
+        "attempt_id": "atmpt_" + "0" * 27,
+        "task_id": "qtask_" + "0" * 27,
+    }
