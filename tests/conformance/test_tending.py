@@ -1,20 +1,49 @@
 """`Tending`: retention, purging, tasks."""
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 import msgspec
 import pytest
 
 from ringback.errors import NotFound
 from ringback.model import Application, Endpoint, Message, Task, TaskStatus
-from ringback.store.port import AttemptFilter, IdempotencyKey, MessageFilter, Page
+from ringback.store.port import AcceptOutcome, AttemptFilter, IdempotencyKey, MessageFilter, Page
 from ringback.testing.stores import World, delivery
 
 DAY_MS = 86_400_000
+LONG_MS = 3 * DAY_MS  # older than any span of time that a store may keep together
+ROUNDS_MAX = 50
 
 
 def payloads(world: World, app: Application) -> dict[str, bytes | None]:
     page = Page(1_000, is_descending=False)
     found = world.run(world.store.history.list_messages(app.id, page, MessageFilter()))
     return {message.id: message.payload for message in found.rows}
+
+
+def take_all(world: World, call: Callable[[int], Coroutine[Any, Any, int]]) -> None:
+    """Call with a small limit until less than that is taken."""
+    limit = taken = 2
+    for _ in range(ROUNDS_MAX):
+        if taken < limit:
+            return
+        taken = world.run(call(limit))
+        assert taken <= limit
+    raise AssertionError("there is always more")
+
+
+def expire_old(world: World) -> None:
+    """Delete the payloads of all messages from before now."""
+    now_ms = world.clock.at_ms
+    expire = world.store.tending.expire_payloads
+    take_all(world, lambda limit: expire(now_ms=now_ms, before_ms=now_ms, limit=limit))
+
+
+def delete_old(world: World, *, before_ms: int | None = None) -> None:
+    """Delete all messages from before an instant, or from before now."""
+    at_ms = world.clock.at_ms if before_ms is None else before_ms
+    take_all(world, lambda limit: world.store.tending.delete_messages(before_ms=at_ms, limit=limit))
 
 
 # ---- retention ----------------------------------------------------------------------------------
@@ -26,7 +55,7 @@ def test_payloads_expire_by_age_or_by_their_own_time(world: World) -> None:
     own = world.sent(app, payload_expires_at_ms=start_ms + 5, raw_body=b"raw")
     long_ = world.sent(app, payload_expires_at_ms=start_ms + 90 * DAY_MS)
     plain = [world.sent(app) for _ in range(3)]
-    world.clock.at_ms += DAY_MS
+    world.clock.at_ms += LONG_MS
     young = world.sent(app)
     expire = world.store.tending.expire_payloads
 
@@ -38,7 +67,7 @@ def test_payloads_expire_by_age_or_by_their_own_time(world: World) -> None:
     found = world.run(world.store.history.get_message(app.id, own.id))
     assert found is not None
     assert (found.payload, found.raw_body) == (None, None)
-    taken = [run(start_ms + 1_000, 2) for _ in range(4)]
+    taken = [run(start_ms + LONG_MS, 2) for _ in range(4)]
     assert taken == [2, 2, 1, 0]  # five old ones were looked at, two at a time
     left = payloads(world, app)
     assert left[long_.id] is not None
@@ -49,37 +78,61 @@ def test_payloads_expire_by_age_or_by_their_own_time(world: World) -> None:
 def test_expiring_goes_on_after_everything_was_deleted(world: World) -> None:
     """Numbers of deleted rows may be used again, and no payload may slip through."""
     app = world.app()
-    expire, delete = world.store.tending.expire_payloads, world.store.tending.delete_messages
-    for _ in range(3):
+    for has_room in (True, False, True):
         for _ in range(4):
             world.sent(app)
-        world.clock.at_ms += DAY_MS
-        now_ms = world.clock.at_ms
-        assert world.run(expire(now_ms=now_ms, before_ms=now_ms, limit=100)) == 4
+        world.clock.at_ms += LONG_MS
+        if has_room:
+            world.run(world.store.tending.make_room(now_ms=world.clock.at_ms))
+        expire_old(world)
         assert set(payloads(world, app).values()) == {None}
-        assert world.run(delete(before_ms=now_ms, limit=100)) == 4
+        delete_old(world)
+        assert payloads(world, app) == {}
 
 
 def test_old_messages_go_with_what_waits_for_them(world: World) -> None:
     app = world.app()
     endpoint = world.endpoint(app)
-    old = [world.queued(app, endpoint) for _ in range(5)]
-    world.clock.at_ms += DAY_MS
-    young = world.queued(app, endpoint)
-    delete = world.store.tending.delete_messages
-    before_ms = world.clock.at_ms - 1
-    assert [world.run(delete(before_ms=before_ms, limit=2)) for _ in range(4)] == [2, 2, 1, 0]
+    old = [world.queued(app, endpoint, event_id=f"e{number}") for number in range(5)]
+    world.clock.at_ms += LONG_MS
+    young = world.queued(app, endpoint, event_id="young")
+    delete_old(world, before_ms=world.clock.at_ms - DAY_MS)
     assert list(payloads(world, app)) == [young.id]
     assert world.claim_all(endpoint) == [delivery(young, endpoint)]
-    assert world.run(world.store.history.get_message(app.id, old[0].id)) is None
+    for ref in (old[0].id, "e0"):
+        assert world.run(world.store.history.get_message(app.id, ref)) is None
+    [again, taken] = world.accept(
+        world.routed(world.message(app, event_id="e0"), app),
+        world.routed(world.message(app, event_id="young"), app),
+    )
+    assert again.outcome is AcceptOutcome.ACCEPTED
+    assert (taken.outcome, taken.message_id) == (AcceptOutcome.EVENT_ID_TAKEN, young.id)
+
+
+def test_messages_are_kept_until_they_are_old(world: World) -> None:
+    app = world.app()
+    messages = [world.sent(app) for _ in range(3)]
+    delete_old(world)
+    assert sorted(payloads(world, app)) == [message.id for message in messages]
+
+
+def test_old_messages_go_wherever_the_clock_was(world: World) -> None:
+    """Also those of a time for which no room was made."""
+    app = world.app()
+    world.clock.at_ms += 10 * LONG_MS
+    for _ in range(3):
+        world.sent(app, event_id=world.clock.new_id("event"))
+    world.clock.at_ms += LONG_MS
+    delete_old(world)
+    assert payloads(world, app) == {}
 
 
 def test_a_lane_of_deleted_messages_is_empty_at_the_next_claim(world: World) -> None:
     app = world.app()
     endpoint = world.endpoint(app)
     world.queued(app, endpoint)
-    world.clock.at_ms += 1
-    world.run(world.store.tending.delete_messages(before_ms=world.clock.at_ms, limit=10))
+    world.clock.at_ms += LONG_MS
+    delete_old(world)
     assert world.claim_all(endpoint) == []
     assert world.due() == []
 
@@ -89,12 +142,11 @@ def test_old_attempts_go(world: World) -> None:
     endpoint = world.endpoint(app)
     message = world.sent(app, endpoint)
     world.record(*(world.attempt(message, endpoint) for _ in range(3)))
-    world.clock.at_ms += DAY_MS
+    world.clock.at_ms += LONG_MS
     young = world.attempt(message, endpoint)
     world.record(young)
     delete = world.store.tending.delete_attempts
-    before_ms = world.clock.at_ms
-    assert [world.run(delete(before_ms=before_ms, limit=2)) for _ in range(3)] == [2, 1, 0]
+    take_all(world, lambda limit: delete(before_ms=world.clock.at_ms, limit=limit))
     call = world.store.history.list_attempts_of_message(message.id, Page(9), AttemptFilter())
     assert world.run(call).rows == [young]
 

@@ -77,15 +77,17 @@ class Tender:
         def messages_before_ms() -> int:
             return self._clock.now_ms() - self._settings.message_retention_days * DAY_MS
 
+        # Messages before payloads: what goes as a whole is not emptied first.
         steps: list[Callable[[], Awaitable[int]]] = [
+            lambda: tending.delete_attempts(before_ms=messages_before_ms(), limit=limit),
+            lambda: tending.delete_messages(before_ms=messages_before_ms(), limit=limit),
             lambda: tending.expire_payloads(
                 now_ms=self._clock.now_ms(), before_ms=payloads_before_ms(), limit=limit
             ),
-            lambda: tending.delete_attempts(before_ms=messages_before_ms(), limit=limit),
-            lambda: tending.delete_messages(before_ms=messages_before_ms(), limit=limit),
             lambda: tending.forget_answers(now_ms=self._clock.now_ms(), limit=limit),
             lambda: tending.purge_deleted(limit=limit),
         ]
+        await tending.make_room(now_ms=self._clock.now_ms())
         for step in steps:
             while await step() >= limit:
                 await self._clock.sleep(STEP_REST_S)

@@ -420,7 +420,9 @@ class History(Protocol):
 class Tending(Protocol):
     """Every call is one short transaction over at most `limit` rows and returns how many it took.
 
-    So a caller loops until it gets less than `limit`, and the writer is never held for long.
+    So a caller loops until it gets less than `limit`, and the writer is never held for long. A
+    store that keeps messages and attempts by spans of time may delete a whole span at once, which
+    counts as `limit`, and may wait until all of a span is old.
     """
 
     async def expire_payloads(self, *, now_ms: int, before_ms: int, limit: int) -> int:
@@ -443,6 +445,13 @@ class Tending(Protocol):
 
     async def reclaim(self, *, pages: int) -> int:
         """Give unused space back to the file system, a bounded bit at a time."""
+        ...
+
+    async def make_room(self, *, now_ms: int) -> int:
+        """Prepare for the messages of the time to come; how many spans of it were prepared.
+
+        What comes unprepared is kept as well, but costs more to delete.
+        """
         ...
 
     async def create_task(self, task: Task) -> Task: ...

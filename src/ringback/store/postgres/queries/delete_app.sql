@@ -1,0 +1,3 @@
+-- Mark an application as deleted.
+UPDATE application SET is_deleted = true, version = version + 1, updated_at_ms = $1
+WHERE id = $2 AND NOT is_deleted

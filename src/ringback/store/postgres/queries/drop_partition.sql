@@ -1,0 +1,2 @@
+-- Drop a partition with everything in it.
+SELECT drop_partition($1)

@@ -1,0 +1,2 @@
+-- Whose an endpoint is, deleted or not.
+SELECT app_id FROM endpoint WHERE id = $1
