@@ -8,7 +8,7 @@ spelling or hex in upper case is another text. Nothing here decides what a good 
 """
 
 import re
-from binascii import b2a_base64, b2a_hex
+from binascii import a2b_base64, b2a_base64, b2a_hex
 from typing import Final, Literal, Protocol
 
 from msgspec import Struct
@@ -104,6 +104,14 @@ class Pairs(Struct, frozen=True):
 def encoded(tag: bytes, encoding: Encoding) -> bytes:
     """The one spelling of a tag that is accepted."""
     return b2a_hex(tag) if encoding == "hex" else b2a_base64(tag, newline=False)
+
+
+def decoded_base64(text: str) -> bytes:
+    """The bytes of strict base64, for signatures that cannot be compared. Raises Malformed."""
+    try:
+        return a2b_base64(text, strict_mode=True)
+    except ValueError:
+        raise Malformed("the signature is not base64") from None
 
 
 def is_signature(text: str, encoding: Encoding, tag_bytes: int) -> bool:
