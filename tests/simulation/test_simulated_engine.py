@@ -11,8 +11,7 @@ Each story lasts simulated weeks. What must hold whatever the seed:
 
 import itertools
 import os
-import sqlite3
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -20,17 +19,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ringback.config import Settings
-from ringback.engine.accept import Draft
-from ringback.engine.engine import Engine
-from ringback.errors import Unavailable
-from ringback.model import Application, Attempt, AttemptStatus, Endpoint, Secret, SignatureScheme
-from ringback.store.port import AttemptFilter, Page
-from ringback.store.sqlite.store import open_store
-from ringback.testing.simulation import Answer, Receiver, SimulatedClock, SimulatedWire, simulate
+from ringback.model import AttemptStatus
+from ringback.testing.simulation import Answer, Receiver, SimulatedClock, simulate
+from ringback.testing.world import World
 
 DAY_S = 86_400.0
 HOUR_S = 3_600.0
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SETTINGS = Settings(
     tend_every_s=HOUR_S,
     lease_s=10 * HOUR_S,
@@ -42,94 +36,6 @@ SETTINGS = Settings(
 )
 RATE = 5
 MONTHS = int(os.environ.get("RINGBACK_TEST_MONTHS", "6"))  # runs of each kind
-
-
-class World:
-    """A database that survives crashes, an engine that does not, and a network."""
-
-    def __init__(self, clock: SimulatedClock, settings: Settings) -> None:
-        self.clock = clock
-        self.settings = settings
-        self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self.wire = SimulatedWire(clock)
-        self.accepted: dict[str, set[str]] = {}
-        self.crashes = 0
-        self.app: Application
-
-    async def start(self) -> None:
-        self.store = await open_store(
-            ":memory:", self.settings, self.clock, inline=True, connection=self.connection
-        )
-        self.engine = Engine(self.store, self.wire, self.settings, self.clock)
-        await self.engine.start()
-
-    async def crash(self) -> None:
-        """The process dies: all that is in memory is gone, the database stays."""
-        await self.engine.stop()
-        self.crashes += 1
-        await self.start()
-
-    async def populate(self, receivers: dict[str, tuple[Receiver, int | None]]) -> None:
-        now_ms = self.clock.now_ms()
-        self.app = await self.store.resources.create_app(
-            Application(
-                self.clock.new_id("app"),
-                "org_simulated",
-                "shop",
-                "shop",
-                None,
-                {},
-                0,
-                now_ms,
-                now_ms,
-            )
-        )
-        self.endpoints: dict[str, Endpoint] = {}
-        for name, (receiver, rate) in receivers.items():
-            url = f"http://{name}.example/"
-            self.wire.receivers[url] = receiver
-            endpoint = Endpoint(
-                id=self.clock.new_id("ep"),
-                app_id=self.app.id,
-                uid=name,
-                url=url,
-                description="",
-                is_disabled=False,
-                event_types=None,
-                channels=None,
-                throttle_rate=rate,
-                metadata={},
-                headers={},
-                secrets=(Secret(SECRET),),
-                signature_scheme=SignatureScheme.STANDARD,
-                retry=None,
-                failing_since_ms=None,
-                version=0,
-                created_at_ms=now_ms,
-                updated_at_ms=now_ms,
-            )
-            self.endpoints[name] = await self.store.resources.create_endpoint(
-                endpoint, endpoints_max=100
-            )
-        self.engine.changed(self.app.id)
-
-    async def publish(self, number: int) -> None:
-        draft = Draft("org_simulated", "shop", "order.paid", b'{"number": %d}' % number)
-        try:
-            message = await self.engine.accept(draft)
-        except Unavailable:
-            return
-        self.accepted[message.id] = {endpoint.id for endpoint in self.endpoints.values()}
-
-    async def attempts(self) -> dict[tuple[str, str], list[Attempt]]:
-        """Every recorded attempt by (message, endpoint), oldest first."""
-        found: dict[tuple[str, str], list[Attempt]] = defaultdict(list)
-        for msg_id in self.accepted:
-            page = Page(limit=1_000, is_descending=False)
-            rows = await self.store.history.list_attempts_of_message(msg_id, page, AttemptFilter())
-            for attempt in rows.rows:
-                found[msg_id, attempt.endpoint_id].append(attempt)
-        return found
 
 
 def healthy(_msg_id: str, _now_ms: int) -> Answer:
