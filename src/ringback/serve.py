@@ -28,7 +28,7 @@ from ringback import __version__
 from ringback.api.app import Api, create_app
 from ringback.clock import Clock
 from ringback.config import Settings, masked, weakness_of_key
-from ringback.database import open_database, sqlite_path
+from ringback.database import check_url, open_database
 from ringback.engine.engine import Engine
 from ringback.errors import ConfigError, EngineStopped
 from ringback.front import Front
@@ -79,7 +79,7 @@ def serve(settings: Settings, *, beside: Beside = nothing) -> None:
 
 def check(settings: Settings) -> None:
     """Everything about settings that only running a service needs. Raises ConfigError."""
-    sqlite_path(settings)
+    check_url(settings)
     if not settings.jwt_secret:
         raise ConfigError(
             "jwt_secret is not set, so nobody could call the API: to try things out run"

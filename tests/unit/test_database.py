@@ -25,8 +25,8 @@ def test_three_slashes_are_relative_and_four_absolute(url: str, path: str) -> No
 @pytest.mark.parametrize(
     ("url", "advice"),
     [
-        ("postgresql://db/ringback", "not supported by this version"),
-        ("postgres://db/ringback", "not supported by this version"),
+        ("postgresql://db/ringback", "pg_dump"),
+        ("postgres://db/ringback", "pg_dump"),
         ("ringback.db", "sqlite:///ringback.db"),
         ("sqlite://ringback.db", "sqlite:///ringback.db"),
         ("mysql://db/ringback", "sqlite:///ringback.db"),

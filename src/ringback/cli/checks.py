@@ -3,6 +3,7 @@
 Looks only: nothing is created, changed or repaired.
 """
 
+import asyncio
 import os
 import resource
 import shutil
@@ -14,8 +15,8 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from ringback.clock import Clock
-from ringback.config import PREFIX, Settings, weakness_of_key
-from ringback.database import sqlite_path
+from ringback.config import PREFIX, Settings, masked, weakness_of_key
+from ringback.database import check_url, is_postgres, sqlite_path
 from ringback.errors import RingbackError
 
 Level = Literal["ok", "warn", "fail"]
@@ -73,7 +74,10 @@ def secrets(settings: Settings, *, has_dev_secret: bool) -> Iterable[Finding]:
 
 
 def database(settings: Settings) -> Iterable[Finding]:
-    """The file, whether it is sound, and whether there is room for more."""
+    """The file, whether it is sound, and whether there is room for more; or the server."""
+    if is_postgres(settings):
+        yield _server(settings)
+        return
     path = sqlite_path(settings).absolute()
     if not path.parent.is_dir():
         yield Finding("fail", "database", f"the directory {path.parent} is missing; create it")
@@ -103,6 +107,19 @@ def open_files(settings: Settings) -> Finding:
             " LimitNOFILE=) or lower inflight_max and connections_idle_max",
         )
     return Finding("ok", "open files", "enough may be open")
+
+
+def _server(settings: Settings) -> Finding:
+    try:
+        check_url(settings)
+        from ringback.store.postgres.migrate import status
+
+        states = asyncio.run(status(settings))
+    except RingbackError as error:
+        return Finding("fail", "database", str(error))
+    pending = sum(state.applied_at_ms is None for state in states)
+    state = f"{pending} migrations at the next start" if pending else "up to date"
+    return Finding("ok", "database", f"{masked(settings.database)}: answers, {state}")
 
 
 def _new_database(path: Path) -> Finding:

@@ -102,6 +102,8 @@ class Database:
                 return await run(connection)
 
     async def _write(self, run: Callable[[Connection], Awaitable[T]]) -> T:
+        if refusal := self.trouble.refusal():
+            raise refusal
         for left in range(TRIES_MAX - 1, -1, -1):
             try:
                 async with self._writers.use() as connection:
@@ -123,7 +125,7 @@ class Database:
         if is_lost(error):
             pool.forget_idle()
         in_our_words = translated(error)
-        if isinstance(in_our_words, StoreCorrupt):
+        if isinstance(in_our_words, StoreCorrupt) and is_writing:
             self.trouble.condemn(in_our_words)
         elif isinstance(in_our_words, StoreUnavailable):
             self.trouble.met(in_our_words, is_writing=is_writing)

@@ -4,10 +4,10 @@ Nothing else in the project looks at an error of asyncpg.
 """
 
 from typing import Final
-from urllib.parse import urlsplit
 
 import asyncpg  # type: ignore[import-untyped]
 
+from ringback.config import masked
 from ringback.errors import (
     BadRequest,
     ConfigError,
@@ -114,36 +114,25 @@ def is_forbidden(error: BaseException) -> bool:
 
 def unreachable(error: BaseException, url: str) -> StoreError | ConfigError:
     """Why there is no connection. Never shows the password."""
-    where = _where(url)
+    where = masked(url).partition("?")[0]
     if isinstance(error, asyncpg.PostgresError):
-        code = error.sqlstate or ""
-        if why := _SETTINGS.get(code):
+        if why := _SETTINGS.get(error.sqlstate or ""):
             return ConfigError(f"database: {where}: {why} ({error})")
         fault = translated(error)
         if isinstance(fault, StoreError):
             return fault
     if isinstance(error, asyncpg.ClientConfigurationError | ValueError):
+        # What the driver says may quote a part of the password.
         return ConfigError(
-            f"database: {where} cannot be understood ({error});"
-            " write postgresql://USER:PASSWORD@HOST:5432/NAME"
+            f"database: {where} cannot be understood; write postgresql://USER:PASSWORD@HOST:5432/NAME"
+            " with special characters of the password as %XX"
         )
     why = str(error) or type(error).__name__
     return StoreUnavailable(
-        f"no connection to the database at {where} ({why}); is the server running,"
-        " and does it listen there?"
+        f"no connection to {where} ({why}); is the server running, and does it listen there?"
     )
 
 
 def _cut_off(error: BaseException) -> StoreUnavailable:
     why = str(error) or type(error).__name__
     return StoreUnavailable(f"the connection to the database broke ({why}); try again")
-
-
-def _where(url: str) -> str:
-    """A database URL without what is secret in it."""
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-    except ValueError:
-        return "the URL"
-    return f"{host}{parts.path}"
