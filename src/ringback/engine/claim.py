@@ -110,7 +110,12 @@ class Claimer:
         self._next_due_ms = None if is_blocked else await self._path.next_due_at_ms()
 
     async def _serve(self, lanes: Sequence[DueLane], now_ms: int) -> bool:
-        """Claim for one page of lanes. Whether some had no room."""
+        """Claim for one page of lanes. Whether some had no room.
+
+        When memory has not even room for one of each, those that have the least there come first:
+        lanes with a long backlog are always the longest due.
+        """
+        lanes = sorted(lanes, key=lambda lane: self._dispatcher.load(lane.endpoint_id))
         rooms: list[int] = []
         closed: dict[str, int] = {}
         for lane in lanes:

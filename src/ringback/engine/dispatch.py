@@ -123,6 +123,11 @@ class Dispatcher:
         self._was_full |= not room
         return room
 
+    def load(self, endpoint_id: str) -> int:
+        """How many jobs of a lane wait in memory or are under way."""
+        lane = self._lanes.get(endpoint_id)
+        return lane.held + lane.in_flight if lane is not None else 0
+
     def room(self, endpoint_id: str) -> tuple[int, float]:
         """How many waiting deliveries a lane can use, and for how long it is closed if none.
 
