@@ -35,6 +35,7 @@ BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager
 FILE_LINES_MAX = 500
 LONG_FOR_A_REASON = {"src/ringback/api/routes.py"}  # one table of every operation
 SQL = re.compile(r"\b(SELECT\s|INSERT INTO\s|UPDATE\s+\w+\s+SET\b|DELETE FROM\s|CREATE TABLE\s)")
+LOGGED = re.compile(r"\blog\.(?:debug|info|warning|error|exception)\(\s*\"([^\"]+)\"")
 DIALS = {"socket.socket", "open_connection", "create_connection", "create_server", "start_server"}
 SLEEPS = {"time.sleep", "asyncio.sleep"}
 MAY_DIAL = ("wire/", "testing/", "cli/", "serve.py", "front/")
@@ -108,6 +109,13 @@ def test_every_command_and_exit_code_is_documented() -> None:
     text = (ROOT / "docs" / "cli.md").read_text()
     assert [name for name in COMMANDS if f"\n## ringback {name}\n" not in text] == []
     assert [code for code in Exit if f"\n| {code.value} |" not in text] == []
+
+
+def test_every_log_line_is_explained() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    events = {event for path in SOURCES for event in LOGGED.findall(path.read_text())}
+    assert len(events) > 10
+    assert sorted(event for event in events if f"`{event}`" not in page) == []
 
 
 def test_the_changelog_knows_this_version() -> None:

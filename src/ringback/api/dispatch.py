@@ -143,6 +143,6 @@ def answer_or_report(error: Exception, exchange: Exchange, services: Services) -
         return answer
     request_id = exchange.request_id.decode()
     services.log.exception(
-        "request failed", request_id=request_id, method=exchange.method, path=exchange.path
+        "request_failed", request_id=request_id, method=exchange.method, path=exchange.path
     )
     return unexpected(request_id)

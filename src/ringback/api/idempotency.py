@@ -93,5 +93,5 @@ class Repeats:
                 await self._services.store.resources.remember(key, stored)
             except StoreError as error:
                 # It is done; telling the caller otherwise would make it happen twice.
-                self._services.log.warning("idempotent answer not kept", why=str(error))
+                self._services.log.warning("answer_not_kept", error=str(error))
         return answer
