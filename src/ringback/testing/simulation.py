@@ -82,10 +82,10 @@ def simulate(seed: int, story: Callable[[SimulatedClock], Coroutine[Any, Any, T]
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    if tasks:
+    """Again and again: the end of an attempt starts the next one."""
+    while tasks := asyncio.all_tasks(loop):
+        for task in tasks:
+            task.cancel()
         loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
 
