@@ -11,7 +11,7 @@ async def get(call: Call[None, None]) -> Answer:
         200 if is_well else 503,
         HealthOut(
             database=DatabaseHealthOut(
-                status="ok" if health.is_store_writable else "error", detail=health.why_not or None
+                status="ok" if health.is_store_writable else "error", detail=health.why_not
             ),
             engine=EngineHealthOut(
                 status="ok" if health.is_alive else "error",

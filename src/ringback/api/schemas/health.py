@@ -7,11 +7,12 @@ from msgspec import Meta, Struct
 State = Literal["ok", "error"]
 
 
-class DatabaseHealthOut(Struct, frozen=True, kw_only=True, rename="camel"):
+class DatabaseHealthOut(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     status: State
     detail: Annotated[
-        str | None, Meta(description="Why the database cannot be written, and what to do.")
-    ] = None
+        str,
+        Meta(description="Why the database cannot be written, and what to do; only if it cannot."),
+    ] = ""
 
 
 class EngineHealthOut(Struct, frozen=True, kw_only=True, rename="camel"):
