@@ -9,9 +9,10 @@ from ringback.config import Settings
 from ringback.engine.dispatch import RESERVED, Dispatcher
 from ringback.engine.lane import Batch, Job, Lane
 from ringback.engine.routes import Plan
-from ringback.model import Application, Delivery, Endpoint, Message, Secret, SignatureScheme
+from ringback.model import Application, Delivery, Message
 from ringback.rules.health import Symptom, symptom
 from ringback.rules.retry import Rules
+from ringback.testing import nouns
 from ringback.testing.simulation import SimulatedClock, simulate
 
 SETTINGS = Settings(
@@ -29,25 +30,8 @@ APP = Application("app_1", "org_1", "shop", None, None, {}, 1, 0, 0)
 
 
 def plan(name: str, *, rate: int | None = None, app: Application = APP) -> Plan:
-    endpoint = Endpoint(
-        id=f"ep_{name}",
-        app_id=app.id,
-        uid=None,
-        url=f"http://{name}.example/",
-        description="",
-        is_disabled=False,
-        event_types=None,
-        channels=None,
-        throttle_rate=rate,
-        metadata={},
-        headers={},
-        secrets=(Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),),
-        signature_scheme=SignatureScheme.STANDARD,
-        retry=None,
-        failing_since_ms=None,
-        version=1,
-        created_at_ms=0,
-        updated_at_ms=0,
+    endpoint = nouns.endpoint(
+        id=f"ep_{name}", app_id=app.id, url=f"http://{name}.example/", throttle_rate=rate
     )
     return Plan(app, endpoint, Rules((), 0.0, 0.0))
 

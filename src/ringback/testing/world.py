@@ -11,18 +11,16 @@ See `simulation` for the clock and the network. Endpoints are called by their ui
 
 import sqlite3
 from collections import defaultdict
-from typing import Final
 
 from ringback.config import Settings
 from ringback.engine.accept import Draft
 from ringback.engine.engine import Engine
 from ringback.errors import Unavailable
-from ringback.model import Application, Attempt, Endpoint, Secret, SignatureScheme
+from ringback.model import Application, Attempt, Endpoint
 from ringback.store.port import AttemptFilter, Page
 from ringback.store.sqlite.store import open_store
+from ringback.testing import nouns
 from ringback.testing.simulation import Receiver, SimulatedClock, SimulatedWire
-
-SECRET: Final = "whsec_" + "A" * 32
 
 
 class World:
@@ -71,22 +69,12 @@ class World:
         for name, (receiver, rate) in receivers.items():
             url = f"http://{name}.example/"
             self.wire.receivers[url] = receiver
-            endpoint = Endpoint(
+            endpoint = nouns.endpoint(
                 id=self.clock.new_id("ep"),
                 app_id=self.app.id,
                 uid=name,
                 url=url,
-                description="",
-                is_disabled=False,
-                event_types=None,
-                channels=None,
                 throttle_rate=rate,
-                metadata={},
-                headers={},
-                secrets=(Secret(SECRET),),
-                signature_scheme=SignatureScheme.STANDARD,
-                retry=None,
-                failing_since_ms=None,
                 version=0,
                 created_at_ms=now_ms,
                 updated_at_ms=now_ms,
