@@ -35,7 +35,7 @@ async def delete_old(database: Database, parent: str, *, before_ms: int, limit: 
         )
     oldest = partitions[0]
     if parent == "message":
-        taken = await database.write(lambda db: _let_go(db, oldest, limit=limit))
+        taken = await database.write(lambda db: let_go(db, oldest, limit=limit))
         if taken >= limit:
             return taken
     is_dropped = await unless_locked(database, lambda db: _drop(db, oldest), what=oldest.name)
@@ -61,7 +61,7 @@ async def unless_locked(
     return await database.write(briefly)
 
 
-async def _let_go(db: Connection, partition: Partition, *, limit: int) -> int:
+async def let_go(db: Connection, partition: Partition, *, limit: int) -> int:
     """Delete what refers to the messages of a partition. What a node adds just then is canceled
     when it is claimed and its message is not found."""
     await db.execute(query("pin_plans"))

@@ -18,6 +18,7 @@ WHERE a.msg_id = $1 AND a.id > $2 AND a.id < $3
             AND m.id = a.msg_id
             AND ($9::text[] IS NULL OR m.event_type = ANY ($9))
             AND ($10::text IS NULL OR strpos(m.channels, $10) > 0)
+          OFFSET 0
       )
   )
 ORDER BY a.id /* direction */

@@ -17,12 +17,14 @@ WHERE a.endpoint_id = $1 AND a.status = 2 AND a.id > $9
   AND NOT EXISTS (
       SELECT 1 FROM attempt AS later
       WHERE later.msg_id = a.msg_id AND later.endpoint_id = $1 AND later.id > a.id
+      OFFSET 0
   )
   AND CASE
       WHEN $10::boolean THEN a.next_at_ms = 0 AND NOT EXISTS (
           SELECT 1 FROM attempt AS success
           WHERE success.msg_id = a.msg_id AND success.endpoint_id = $1 AND success.status = 0
             AND success.id > 'atmpt_' || substr(a.msg_id, 5, 4) AND success.id < a.id
+          OFFSET 0
       )
       ELSE a.next_at_ms <> 0
   END

@@ -6,15 +6,18 @@ SELECT
     EXISTS (
         SELECT 1 FROM message
         WHERE message.app_id = $1 AND message.id = tried.msg_id AND payload IS NOT NULL
+        OFFSET 0
     )
     AND NOT EXISTS (
         SELECT 1 FROM waiting
         WHERE waiting.msg_id = tried.msg_id AND waiting.endpoint_id = $2
+        OFFSET 0
     )
     AND NOT EXISTS (
         SELECT 1 FROM attempt
         WHERE attempt.msg_id = tried.msg_id AND attempt.endpoint_id = $2 AND status = 0
           AND attempt.id > 'atmpt_' || substr(tried.msg_id, 5, 4)
+        OFFSET 0
     )
     AND (
         SELECT next_at_ms FROM attempt

@@ -23,6 +23,7 @@ WHERE m.app_id = $8 AND m.id > $2 AND m.id < $3
           SELECT 1 FROM attempt AS success
           WHERE success.msg_id = m.id AND success.endpoint_id = $1 AND success.status = 0
             AND success.id > 'atmpt_' || substr(m.id, 5, 4)
+          OFFSET 0
       )
   )
   AND ($6::text[] IS NULL OR m.event_type = ANY ($6))
