@@ -7,8 +7,8 @@ That is one stat, of the directory: whatever removes, moves or replaces a file t
 modification time, and only then the files themselves are looked at. Such a time has the grain of a
 tick of the kernel, so one that is new is not relied on for `GRAIN_S`.
 
-Measured: 2 µs a commit with warm caches, 6 µs right after a sync, of the 200 to 600 µs that a commit
-takes; nothing that could be told from noise beside an event loop that is always busy.
+Measured: 2 µs a commit with warm caches and 6 µs right after a sync, of the 200 to 600 µs that a
+commit takes; beside an event loop that is always busy it could not be told from noise.
 
 The length of the log is noted after each commit and compared before the next: between commits it
 gets shorter only when another program has SQLite copy it into the file, and its index says so then.
