@@ -167,10 +167,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 32 * 1024 * 1024
     lanes_max: Annotated[Positive, knob("Endpoints whose pace is remembered in memory.")] = 20_000
     breaker_failures: Annotated[
-        Positive, knob("Failures in a row after which an endpoint is only probed.")
+        Positive, knob("Messages that fail in a row until an endpoint is only probed.")
     ] = 20
     breaker_open_s: Annotated[
-        PositiveSeconds, knob("First pause before a probe; doubles with every failed probe.")
+        PositiveSeconds, knob("First pause before a probe; doubles when nobody answers that.")
     ] = 5.0
     breaker_open_s_max: Annotated[PositiveSeconds, knob("The longest such pause.")] = 300.0
 

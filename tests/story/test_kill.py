@@ -41,12 +41,7 @@ PUBLISHERS = 6
 ACCEPTED_BEFORE_KILL_MAX = 300
 KILLED_WHILE_STARTING = 0.15
 DRAIN_S_MAX = 120.0
-SETTINGS = {
-    "RINGBACK_RETRY_SCHEDULE": ",".join(["0.1"] * 30),
-    # Messages that fail twice would each be a failed probe, and pauses grow with every one.
-    "RINGBACK_BREAKER_OPEN_S": "0.05",
-    "RINGBACK_BREAKER_OPEN_S_MAX": "0.1",
-}
+SETTINGS = {"RINGBACK_RETRY_SCHEDULE": ",".join(["0.1"] * 30)}
 WORLDS: dict[str, dict[str, str]] = {
     "plain": {},
     "overflow": {"RINGBACK_LANE_QUEUE_MAX": "5", "RINGBACK_CLAIM_BATCH_MAX": "20"},
@@ -55,7 +50,8 @@ WORLDS: dict[str, dict[str, str]] = {
         "RINGBACK_RECORD_BATCH_MAX": "10",
         "RINGBACK_RECORD_QUEUE_MAX": "10",
     },
-    "breaking": {"RINGBACK_BREAKER_FAILURES": "3"},
+    # Every message that fails opens the breaker, so often that it must not stay open for long.
+    "breaking": {"RINGBACK_BREAKER_FAILURES": "1", "RINGBACK_BREAKER_OPEN_S": "0.05"},
 }
 
 Place = tuple[str, str]  # message id, path of the endpoint

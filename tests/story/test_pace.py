@@ -188,6 +188,36 @@ def test_new_messages_do_not_keep_a_retry_waiting(tmp_path: Path) -> None:
     run(story())
 
 
+def test_messages_that_always_fail_hold_up_no_other(tmp_path: Path) -> None:
+    """They open the breaker, and fail again and again when it is closed; good ones get through."""
+    count = 60
+
+    async def story() -> None:
+        poison: set[str] = set()
+        limits = {"retry_schedule": (0.05,) * 50, "breaker_open_s": 0.1}
+        async with (
+            Collector(lambda each: 500 if b"poison" in each.body else 200) as receiver,
+            service(tmp_path, **limits) as (shop, engine),
+        ):
+            endpoint_id = await shop.endpoint(receiver.url())
+            for _ in range(count):
+                poison.add(await shop.publish({"is": "poison"}))
+            await eventually(lambda: is_closed(engine, endpoint_id), lambda is_so: not is_so)
+            good = {await shop.publish({"n": number}) for number in range(count)}
+            await receiver.until(lambda: good <= ids_of(receiver))
+            await receiver.until(lambda: len(receiver.arrivals) >= count + 5 * count)
+
+    run(story())
+
+
+async def is_closed(engine: Engine, endpoint_id: str) -> bool:
+    return engine.dispatcher._lanes[endpoint_id].breaker.is_closed
+
+
+def ids_of(receiver: Collector) -> set[str]:
+    return {each.msg_id for each in receiver.arrivals}
+
+
 def came(receiver: Collector, path: str) -> int:
     return sum(each.path == path for each in receiver.arrivals)
 
