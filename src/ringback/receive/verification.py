@@ -125,15 +125,13 @@ def _terms(
     return Terms(_texts(scheme, secrets), int(now_s), tolerance_s, documents)
 
 
-def _texts(scheme: Scheme, secrets: str | Sequence[str]) -> tuple[str, ...]:
-    texts = (secrets,) if isinstance(secrets, str) else _several(secrets)
+def _texts(scheme: Scheme, secrets: object) -> tuple[str, ...]:
+    if isinstance(secrets, str):
+        return (secrets,)
+    texts = tuple(secrets) if isinstance(secrets, list | tuple) else ()
     if not 0 < len(texts) <= SECRETS_MAX or not all(isinstance(text, str) for text in texts):
         raise Misconfigured(
             f"give `secrets` as 1 to {SECRETS_MAX} texts, for {scheme.title} {scheme.secret};"
             " without one nothing can be verified"
         )
     return texts
-
-
-def _several(secrets: object) -> tuple[str, ...]:
-    return tuple(secrets) if isinstance(secrets, list | tuple) else ()

@@ -144,6 +144,8 @@ def _find(place: Place, request: Request | None, payload: object) -> str | None:
 
 
 def _at(payload: object, path: str) -> object:
+    if "." not in path:
+        return payload.get(path) if isinstance(payload, dict) else None
     for name in path.split("."):
         if not isinstance(payload, dict):
             return None

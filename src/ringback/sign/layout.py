@@ -81,16 +81,18 @@ class Pairs(Struct, frozen=True):
         items = request.header(self.header.lower()).split(self.separator)
         if len(items) > 2 * SIGNATURES_MAX:
             raise Malformed(f"the header {self.header} has more items than any provider sends")
-        found = _named(items, self.signature)
+        found, times = [], []
+        for item in items:
+            name, _, text = item.partition("=")
+            if name == self.signature:
+                found.append(text)
+            elif name == self.timestamp:
+                times.append(text)
         if not 0 < len(found) <= SIGNATURES_MAX:
             raise Malformed(f"the header {self.header} has no {self.signature}=… or too many")
-        return found, self._time(items) if self.timestamp else None
-
-    def _time(self, items: list[str]) -> str:
-        times = _named(items, self.timestamp or "")
-        if len(times) != 1:
+        if self.timestamp and len(times) != 1:
             raise Malformed(f"the header {self.header} needs exactly one {self.timestamp}=…")
-        return times[0]
+        return found, times[0] if times else None
 
     def write(self, signature: str, timestamp: str) -> Fields:
         items = [f"{self.timestamp}={timestamp}"] if self.timestamp else []
@@ -118,8 +120,3 @@ def is_signature(text: str, encoding: Encoding, tag_bytes: int) -> bool:
     """Whether the text could be a signature at all, to tell a malformed one from a wrong one."""
     length = 2 * tag_bytes if encoding == "hex" else (tag_bytes + 2) // 3 * 4
     return len(text) == length and _ALPHABETS[encoding].fullmatch(text) is not None
-
-
-def _named(items: list[str], name: str) -> list[str]:
-    start = f"{name}="
-    return [item[len(start) :] for item in items if item.startswith(start)]
