@@ -34,7 +34,8 @@ _WHAT_TO_DO: Final = {
     "58030": "its disk reports an error; check the volume and the server's log",
 }
 _CORRUPT: Final = frozenset({"XX001", "XX002"})
-_AGAIN: Final = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+# Serialization failure, deadlock, and a row of a partition that was made while it was on its way.
+_AGAIN: Final = frozenset({"40001", "40P01", "23514"})
 _UNAVAILABLE_CLASSES: Final = frozenset({"08", "40", "53", "57", "58"})
 _MISSING: Final = frozenset({"42P01", "42703", "42883", "3F000"})  # table, column, function, schema
 _FENCED: Final = "RB001"  # raised by `hold_lease` in the schema
@@ -98,8 +99,8 @@ def may_be_committed(error: StoreUnavailable) -> bool:
 
 
 def is_taken(error: BaseException) -> bool:
-    """Whether a key exists already."""
-    return isinstance(error, asyncpg.UniqueViolationError)
+    """Whether what is to be made exists already."""
+    return isinstance(error, asyncpg.UniqueViolationError | asyncpg.DuplicateTableError)
 
 
 def is_locked(error: BaseException) -> bool:

@@ -1,6 +1,6 @@
 """Applying migrations to a PostgreSQL database: all that are pending in one transaction.
 
-Several nodes may start at once: one migrates, the others wait for it under an advisory lock.
+Several nodes may start at once: one migrates, the others wait for it at the book of migrations.
 """
 
 from ringback.clock import Clock
@@ -8,7 +8,7 @@ from ringback.config import Settings
 from ringback.errors import SchemaMismatch
 from ringback.store.migrate import Applied, Migration, State, known, pending, states
 from ringback.store.postgres.connection import Connection, connect
-from ringback.store.postgres.faults import FAULTS, is_forbidden, translated
+from ringback.store.postgres.faults import FAULTS, is_forbidden, is_taken, translated
 from ringback.store.postgres.sql import query
 
 
@@ -51,6 +51,7 @@ async def migrate(connection: Connection, *, now_ms: int) -> None:
     if not pending(known(__package__), await _applied(connection)):
         return
     try:
+        await _make_book(connection)
         async with connection.transaction():
             await connection.execute(query("lock_migrations"))
             for migration in pending(known(__package__), await _applied(connection)):
@@ -64,8 +65,16 @@ async def migrate(connection: Connection, *, now_ms: int) -> None:
         raise
 
 
+async def _make_book(connection: Connection) -> None:
+    """First and by itself: only a lock on a table that is there shows what others have made."""
+    try:
+        await connection.execute(query("create_migration_table"))
+    except FAULTS as error:
+        if not is_taken(error):  # another node makes it at this very moment
+            raise
+
+
 async def _apply(connection: Connection, migration: Migration, *, now_ms: int) -> None:
-    await connection.execute(query("create_migration_table"))
     await connection.execute(migration.text)
     values = (migration.number, migration.name, migration.checksum, now_ms)
     await connection.execute(query("insert_migration"), *values)

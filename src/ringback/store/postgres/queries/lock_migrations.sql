@@ -1,2 +1,2 @@
--- One node migrates, the others wait for it.
-SELECT pg_advisory_xact_lock(1380535878, 0)
+-- One node migrates, the others wait for it. Reading goes on.
+LOCK TABLE migration IN SHARE ROW EXCLUSIVE MODE
