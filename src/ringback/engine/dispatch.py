@@ -214,7 +214,17 @@ class Dispatcher:
             return False
         if (lane.closed_until_s or lane.plan.is_throttled) and not self._may_send(lane):
             return False
-        self._start(lane, lane.queue.popleft())
+        job = lane.queue.popleft()
+        if job.is_claimed:
+            lane.claimed -= 1
+            self.claimed -= 1
+        lane.held -= 1
+        lane.in_flight += 1
+        self.held -= 1
+        self.in_flight += 1
+        task = self._loop.create_task(self._attempt(lane, job))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         return True
 
     def _may_send(self, lane: Lane) -> bool:
@@ -251,18 +261,6 @@ class Dispatcher:
         lane.has_timer = False
         self._pump(lane)
         self._ask_for_work(lane)
-
-    def _start(self, lane: Lane, job: Job) -> None:
-        if job.is_claimed:
-            lane.claimed -= 1
-            self.claimed -= 1
-        lane.held -= 1
-        lane.in_flight += 1
-        self.held -= 1
-        self.in_flight += 1
-        task = self._loop.create_task(self._attempt(lane, job))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _attempt(self, lane: Lane, job: Job) -> None:
         size = job.size

@@ -11,6 +11,7 @@ See `simulation` for the clock and the network. Endpoints are called by their ui
 
 import sqlite3
 from collections import defaultdict
+from collections.abc import Mapping
 
 from ringback.config import Settings
 from ringback.engine.accept import Draft
@@ -50,7 +51,7 @@ class World:
         self.crashes += 1
         await self.start()
 
-    async def populate(self, receivers: dict[str, tuple[Receiver, int | None]]) -> None:
+    async def populate(self, receivers: Mapping[str, tuple[Receiver, int | None]]) -> None:
         now_ms = self.clock.now_ms()
         self.app = await self.store.resources.create_app(
             Application(
