@@ -54,6 +54,8 @@ async def _record_all(
     connection: Connection, lease: Lease, what: Record, *, returned: set[Fulfilment]
 ) -> None:
     await hold_lease(connection, lease)
+    if what.disable:
+        await _lock(connection, what)
     held = await _shorten_batches(connection, lease, returned)
     is_new = await connection.fetchval(query("record_attempts"), *_parameters(lease, what, ()))
     if not is_new:
@@ -64,6 +66,14 @@ async def _record_all(
         connection,
         [one for one in what.waiting if _of(one) not in returned or _of(one) in held],
     )
+
+
+async def _lock(connection: Connection, what: Record) -> None:
+    """Applications before endpoints, and each in their order, as whoever changes them does."""
+    endpoint_ids = [disable.endpoint_id for disable in what.disable]
+    endpoint_ids += [health.endpoint_id for health in what.health]
+    await connection.execute(query("lock_apps_of_endpoints"), endpoint_ids)
+    await connection.execute(query("lock_endpoints"), endpoint_ids)
 
 
 async def _shorten_batches(
