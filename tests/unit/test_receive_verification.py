@@ -111,25 +111,22 @@ OWN = hmac_scheme(
 
 
 def test_a_scheme_of_one_s_own_is_declared() -> None:
-    secret = "ab" * 32
+    secret, url = "ab" * 32, "https://me.example/"
     body = b'{"what":{"happened":"parcel.sent"}}'
-    made = sign(
-        OWN, Draft(body=body, timestamp_s=NOW_S, id="e1", url="https://me.example/"), secret
-    )
+    made = sign(OWN, Draft(body=body, timestamp_s=NOW_S, id="e1", url=url), secret)
 
-    event = verify(OWN, made.headers, body, secrets=secret, now_s=NOW_S, url="https://me.example/")
+    event = verify(OWN, made.headers, body, secrets=secret, now_s=NOW_S, url=url)
 
     assert (event.provider, event.id, event.type) == ("warehouse", "e1", "parcel.sent")
     assert event.is_id_signed
     assert event.timestamp_s == NOW_S
-    for change in (
-        {"url": "https://me.example"},
-        {"method": "PUT"},
-        {"headers": [*made.headers[:1], ("x-event-id", "e2"), *made.headers[2:]]},
-    ):
-        arguments = {"headers": made.headers, "url": url, **change}
-        with pytest.raises(Mismatch):
-            verify(OWN, body=body, secrets=secret, now_s=NOW_S, **arguments)  # type: ignore[arg-type]
+    other_id = [*made.headers[:1], ("x-event-id", "e2"), *made.headers[2:]]
+    with pytest.raises(Mismatch):
+        verify(OWN, other_id, body, secrets=secret, now_s=NOW_S, url=url)
+    with pytest.raises(Mismatch):
+        verify(OWN, made.headers, body, secrets=secret, now_s=NOW_S, url=url + "?")
+    with pytest.raises(Mismatch):
+        verify(OWN, made.headers, body, secrets=secret, now_s=NOW_S, url=url, method="PUT")
 
 
 def test_a_template_that_cannot_be_is_a_mistake_in_the_program() -> None:

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
         Stale,
         VerificationError,
     )
+    from ringback.receive.documents import (
+        AsyncFetch,
+        Documents,
+        Fetch,
+        with_documents,
+        with_documents_async,
+    )
     from ringback.receive.verification import providers, respond, sign, verify
     from ringback.sign.event import VerifiedEvent
     from ringback.sign.hmac_scheme import Timestamp, hmac_scheme
@@ -28,7 +35,10 @@ if TYPE_CHECKING:
     from ringback.sign.secret_text import SecretText
 
 __all__ = [
+    "AsyncFetch",
+    "Documents",
     "Draft",
+    "Fetch",
     "Field",
     "Header",
     "KeyNeeded",
@@ -52,11 +62,16 @@ __all__ = [
     "respond",
     "sign",
     "verify",
+    "with_documents",
+    "with_documents_async",
 ]
 
 _ROOMS: Final = {
     "ringback.errors": (
         "KeyNeeded Malformed Misconfigured Mismatch Missing Stale VerificationError"
+    ),
+    "ringback.receive.documents": (
+        "AsyncFetch Documents Fetch with_documents with_documents_async"
     ),
     "ringback.receive.verification": "providers respond sign verify",
     "ringback.sign.event": "VerifiedEvent",

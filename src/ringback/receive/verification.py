@@ -6,7 +6,7 @@ named limits. `respond` answers a provider's handshake in the same way, and `sig
 that `verify` accepts, for tests.
 
 Where a provider's certificate or key is needed, `verify` raises KeyNeeded with a URL that it has
-checked; whoever may dial fetches it and asks again with the document (`ringback.receive.keys`).
+checked; whoever may dial fetches it and asks again with the document (see `receive.documents`).
 """
 
 from collections.abc import Mapping, Sequence
