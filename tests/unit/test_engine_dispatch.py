@@ -196,6 +196,25 @@ def test_a_memory_that_was_full_asks_for_work_when_an_eighth_is_free() -> None:
     run(story, replace(SETTINGS, inflight_per_endpoint_max=4))
 
 
+def test_a_lane_that_ran_dry_while_memory_was_full_is_not_forgotten() -> None:
+    async def story(stage: Stage) -> None:
+        dry = plan("dry")
+        stage.offer(dry, 1)
+        await asyncio.sleep(0)
+        for index in range(3):
+            stage.offer(plan(f"n{index}"), 54)
+        stage.claim(plan("c"), 34)
+        stage.dispatcher.room(dry.endpoint.id)
+        await stage.end(1)
+        assert stage.dispatcher.load(dry.endpoint.id) == 0
+        assert stage.asked == 0
+        while not stage.asked:
+            await stage.end(1)
+        assert stage.dispatcher.held > SETTINGS.queue_max // 2
+
+    run(story, replace(SETTINGS, inflight_per_endpoint_max=4))
+
+
 def test_a_full_process_serves_lanes_in_turn() -> None:
     async def story(stage: Stage) -> None:
         greedy, modest = plan("greedy"), plan("modest")

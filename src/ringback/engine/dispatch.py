@@ -311,6 +311,7 @@ class Dispatcher:
         """If memory has room again: after it was full, when a lane runs low, and when all that was
         claimed for a busy one is under way."""
         if self._claim_room() <= REFILL_SHARE * self._queue_max:
+            self._was_full = True  # the lane may end nothing more that could ask again
             return
         is_low = lane.held + lane.in_flight <= lane.in_flight_max()
         has_turn = lane.breaker.is_closed and not lane.claimed
