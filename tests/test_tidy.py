@@ -23,7 +23,7 @@ PYTHON = [
     *sorted(ROOT.glob("bench/**/*.py")),
     *sorted(ROOT.glob("examples/**/*.py")),
 ]
-QUERIES = sorted(SRC.glob("store/*/queries/*.sql"))
+QUERIES = sorted(SRC.glob("**/queries/**/*.sql"))
 PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
@@ -71,6 +71,7 @@ def test_no_work_is_left_in_comments() -> None:
 
 
 def test_sql_lives_in_the_store() -> None:
+    # The receiver kit is used without the store, so its inbox has queries too: as files alone.
     outside = [path for path in SOURCES if not path.is_relative_to(SRC / "store")]
     assert named(path for path in outside if any(map(SQL.search, string_literals(path)))) == []
 
@@ -88,7 +89,7 @@ def test_tests_wait_for_signals_and_not_for_luck() -> None:
 def test_every_query_says_what_it_is_for_and_is_used() -> None:
     assert QUERIES
     assert named(path for path in QUERIES if not path.read_text().lstrip().startswith("--")) == []
-    for room in {path.parent.parent for path in QUERIES}:
+    for room in {room_of(path) for path in QUERIES}:
         # Words and not string literals: a query may be named in a table or by an attribute.
         words = set(re.findall(r"\w+", " ".join(code.read_text() for code in room.rglob("*.py"))))
         queries = [path for path in QUERIES if path.is_relative_to(room)]
@@ -147,6 +148,11 @@ def test_decisions_are_numbered_once() -> None:
 
 def named(paths: Iterable[Path]) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in paths]
+
+
+def room_of(query: Path) -> Path:
+    """Where the code is that uses it: beside the directory `queries`."""
+    return next(path.parent for path in query.parents if path.name == "queries")
 
 
 def docstring(path: Path) -> str | None:

@@ -19,6 +19,11 @@
     │   ├── Stale                authentic, but signed too long ago or in the future
     │   ├── KeyNeeded            the provider's certificate or key must be fetched first
     │   └── Misconfigured        the receiver's own mistake: secret, URL or raw body
+    ├── InboxError
+    │   ├── InboxUnavailable     what was received is not known to be kept: answer 503
+    │   ├── TransactionEnded     a handler uses its transaction after it was rolled back
+    │   ├── TryLater             raised by a handler: this event again, at a time that it knows
+    │   └── Unprocessable        raised by a handler: no further attempt will help
     └── Rejected                 a request that cannot be served; carries its HTTP answer
         ├── BadRequest           400
         ├── Unauthenticated      401
@@ -129,6 +134,32 @@ class Misconfigured(VerificationError):
     """The receiver's own mistake; the answer is a 5xx, so that the provider tries again later."""
 
     status = 500
+
+
+class InboxError(RingbackError):
+    """The root of what concerns the inbox of a receiver."""
+
+
+class InboxUnavailable(InboxError):
+    """What was received is not known to be kept. Answer `status`, and the provider tries again."""
+
+    status: ClassVar[int] = 503
+
+
+class TransactionEnded(InboxError):
+    """The transaction of a handler is over, and what it wrote is rolled back."""
+
+
+class TryLater(InboxError):
+    """For handlers to raise: try this event again in `after_s` seconds, if attempts are left."""
+
+    def __init__(self, why: str, *, after_s: float) -> None:
+        super().__init__(why)
+        self.after_s = after_s
+
+
+class Unprocessable(InboxError):
+    """For handlers to raise: no further attempt will help, so keep the event as dead at once."""
 
 
 class Rejected(RingbackError):

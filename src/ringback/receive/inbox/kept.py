@@ -1,0 +1,128 @@
+"""The inbox inside a transaction of the app's own, on a connection of the app's, without async.
+
+with inbox.transaction(connection) as kept:
+    kept.receive(event)                  # in a view of Flask or Django
+
+with inbox.transaction(connection) as kept:
+    connection.execute("UPDATE orders …")
+    kept.finish(event)                   # in a handler that opens its own transaction
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from ringback.clock import Clock
+from ringback.errors import ConfigError, InboxUnavailable, TransactionEnded
+from ringback.receive.inbox import statements
+from ringback.receive.inbox.connection import dialect_of, execute, raw
+from ringback.receive.inbox.entry import Entry
+from ringback.receive.inbox.event import InboxEvent, Receipt, State
+from ringback.sign.event import VerifiedEvent
+
+Read = Callable[[VerifiedEvent, str | None], list[Entry]]
+
+
+class Kept:
+    """Made by `Inbox.transaction`. Nothing is certain before that has ended."""
+
+    def __init__(self, connection: Any, *, read: Read, clock: Clock) -> None:
+        self._connection = raw(connection)
+        self._dialect = dialect_of(self._connection)
+        self._read = read
+        self._clock = clock
+
+    def receive(self, event: VerifiedEvent, *, source: str | None = None) -> Receipt:
+        """Answer 2xx after the end of `with` and not before. Raises as `Inbox.receive` does."""
+        entries = self._read(event, source)
+        asked = statements.insert(self._dialect, entries, self._clock.now_ms())
+        try:
+            results = [execute(self._connection, self._dialect, one) for one in asked]
+        except Exception as error:
+            raise unavailable(error) from error
+        return receipt(entries, statements.inserted(results, entries))
+
+    def finish(self, event: InboxEvent) -> None:
+        """The event is done if this transaction is committed.
+
+        Raises TransactionEnded if the event is another worker's by now: let it out, so that what
+        this handler did is rolled back.
+        """
+        end = statements.end(event, State.DONE, self._clock.now_ms())
+        if not execute(self._connection, self._dialect, end):
+            raise not_ours(event)
+
+
+def receipt(entries: list[Entry], are_new: list[bool]) -> Receipt:
+    """Of events; a request that carried them is none."""
+    news = [
+        is_new
+        for entry, is_new in zip(entries, are_new, strict=True)
+        if entry.state is not State.REQUEST
+    ]
+    return Receipt(sum(news), len(news) - sum(news))
+
+
+def unavailable(error: BaseException) -> InboxUnavailable:
+    return InboxUnavailable(
+        f"the event is not known to be kept ({type(error).__name__}: {error}); answer 503, so that"
+        " the provider sends it again"
+    )
+
+
+def not_ours(event: InboxEvent) -> TransactionEnded:
+    return TransactionEnded(
+        f"{event.source} {event.id} is another worker's by now, or was ended before; what this"
+        " attempt wrote must not be kept"
+    )
+
+
+@contextmanager
+def committed(connection: Any) -> Iterator[None]:
+    """A transaction around what is inside: committed at its end, rolled back by an exception.
+
+    Inside a transaction of Django's that is already open, its end decides.
+    """
+    with _atomic(connection):
+        try:
+            _begin(raw(connection))
+            yield
+        except BaseException:
+            if not _is_django(connection):
+                connection.rollback()
+            raise
+        if not _is_django(connection):
+            try:
+                connection.commit()
+            except Exception as error:
+                raise unavailable(error) from error
+
+
+def _begin(inner: Any) -> None:
+    """SQLite takes the lock at once; PostgreSQL begins by itself, unless it was told not to."""
+    if dialect_of(inner) == "sqlite":
+        if not inner.in_transaction:
+            inner.execute("BEGIN IMMEDIATE")
+    elif inner.autocommit and not _is_in_transaction(inner):
+        raise ConfigError(
+            "the connection commits each statement by itself; turn autocommit off for it"
+        )
+
+
+def _is_in_transaction(inner: Any) -> bool:
+    """Django turns autocommit off for its own; psycopg tells."""
+    status = getattr(getattr(inner, "info", None), "transaction_status", 0)
+    return bool(status)
+
+
+def _is_django(connection: Any) -> bool:
+    return hasattr(connection, "ensure_connection")
+
+
+def _atomic(connection: Any) -> AbstractContextManager[Any]:
+    if not _is_django(connection):
+        return nullcontext()
+    from django.db import transaction  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+    atomic: AbstractContextManager[Any] = transaction.atomic(using=connection.alias)
+    return atomic

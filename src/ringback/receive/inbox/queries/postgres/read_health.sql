@@ -1,0 +1,6 @@
+-- What waits, what of it is leased, what of it has failed before, when the oldest came, the dead.
+SELECT count(*), count(lease), count(*) FILTER (WHERE lease IS NULL AND attempts > 0),
+    min(received_at_ms),
+    (SELECT count(*) FROM ringback_inbox WHERE state = 'dead')
+FROM ringback_inbox
+WHERE state = 'waiting';

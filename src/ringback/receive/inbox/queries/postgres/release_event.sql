@@ -1,0 +1,5 @@
+-- Give an event back untried: this worker stops. Only by who has the lease.
+UPDATE ringback_inbox
+SET due_at_ms = $3::bigint, attempts = attempts - 1, lease = NULL
+WHERE id = $1::bigint AND lease = $2::text AND state = 'waiting'
+RETURNING id;
