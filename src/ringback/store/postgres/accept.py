@@ -17,9 +17,9 @@ from ringback.store.postgres.sql import query
 from ringback.store.postgres.waiting import WAITING_COLUMNS, waiting_columns
 
 MESSAGE_COLUMNS: Final = 10
-_EVENT_IDS: Final = 4
-_RAW_BODIES: Final = 8
-_CONTENT_TYPES: Final = 9
+# Event ids, channels, expiries, raw bodies and content types: columns that are usually empty.
+_RARE: Final = (4, 5, 6, 8, 9)
+_EMPTY: Final = frozenset({None, "", 0})
 _NONE: Final = (None,) * (WAITING_COLUMNS + 1)
 
 
@@ -57,8 +57,8 @@ def _message_columns(messages: Sequence[NewMessage]) -> list[Sequence[Any] | Non
     found: list[Sequence[Any] | None] = list(
         columns([message_row(new.message) for new in messages], MESSAGE_COLUMNS)
     )
-    for place in (_EVENT_IDS, _RAW_BODIES, _CONTENT_TYPES):
-        if not any(value not in (None, "") for value in found[place] or ()):
+    for place in _RARE:
+        if _EMPTY.issuperset(found[place] or ()):
             found[place] = None
     # What is handed over at once: the inside of a JSON array, to be put together with the others.
     now = [batch_text(new.now)[1:-1] if new.now else "" for new in messages]

@@ -7,8 +7,8 @@
 -- Hot writes are functions, so that each is one round trip and sees, statement by statement, what
 -- has been committed since it began. They lock in this order, and each kind in a sorted order:
 --
---     lease (advisory)  →  event_id, answer (rows)  →  application, endpoint (rows)
---                       →  lanes (advisory)  →  lane, waiting, in_flight (rows)
+--     lease (advisory)  →  event_id, answer (rows)  →  in_flight, endpoint, application (rows)
+--                       →  lanes (advisory)  →  lane, waiting (rows)
 
 CREATE TABLE application (
     id            text COLLATE "C" PRIMARY KEY,
@@ -341,8 +341,8 @@ END $$;
 -- ---- the path ---------------------------------------------------------------------------------
 
 -- Accept messages, all in one: one row for each that is refused, and why. `_now` is what each hands
--- over at once, as the inside of a JSON array; `_waiting_places` says whose a waiting row is. Arrays
--- of what hardly any message has may be NULL.
+-- over at once, as the inside of a JSON array; `_waiting_places` says whose a waiting row is.
+-- Arrays of what hardly any message has may be NULL.
 CREATE FUNCTION accept_messages(
     _epoch bigint, _node_id text, _batch_id bigint,
     _app_ids text[], _ids text[], _created_at_ms bigint[], _event_types text[], _event_ids text[],
@@ -359,6 +359,7 @@ DECLARE
     _why text[] := array_fill(NULL::text, ARRAY[cardinality(_ids)]);  -- refused, and why
     _first text[] := _ids;  -- the message that stands for each
     _twin_of bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(_ids)]);
+    _written bigint;  -- fewer than there are messages: somebody else may have been first
     _one record;
 BEGIN
     PERFORM hold_lease(_epoch, _node_id);
@@ -376,8 +377,10 @@ BEGIN
 
     IF EXISTS (
         SELECT 1
-        FROM (SELECT DISTINCT app_id, version FROM unnest(_app_ids, _versions) AS w (app_id, version))
-            AS routed
+        FROM (
+            SELECT DISTINCT w.app_id, w.version
+            FROM unnest(_app_ids, _versions) AS w (app_id, version)
+        ) AS routed
         LEFT JOIN application AS app ON app.id = routed.app_id AND NOT app.is_deleted
         WHERE app.version IS DISTINCT FROM routed.version
     ) THEN
@@ -394,14 +397,17 @@ BEGIN
     -- Of messages with one key the first may be accepted; what it comes to is seen at the end.
     IF _digests IS NOT NULL THEN
         FOR _one IN
-            SELECT wanted.place, min(wanted.place) OVER (PARTITION BY wanted.digest) AS first_place
-            FROM unnest(_digests) WITH ORDINALITY AS wanted (digest, place)
-            WHERE wanted.digest IS NOT NULL AND _why[wanted.place] IS NULL
+            SELECT * FROM (
+                SELECT
+                    wanted.place,
+                    min(wanted.place) OVER (PARTITION BY wanted.digest) AS first_place
+                FROM unnest(_digests) WITH ORDINALITY AS wanted (digest, place)
+                WHERE wanted.digest IS NOT NULL AND _why[wanted.place] IS NULL
+            ) AS keyed
+            WHERE keyed.place <> keyed.first_place
         LOOP
-            IF _one.place <> _one.first_place THEN
-                _why[_one.place] := 'stale';
-                _twin_of[_one.place] := _one.first_place;
-            END IF;
+            _why[_one.place] := 'stale';
+            _twin_of[_one.place] := _one.first_place;
         END LOOP;
     END IF;
 
@@ -412,11 +418,14 @@ BEGIN
         WHERE new.event_id <> '' AND _why[new.place] IS NULL
         ORDER BY new.app_id, new.event_id, new.place
         ON CONFLICT (app_id, event_id) DO NOTHING;
+        GET DIAGNOSTICS _written = ROW_COUNT;
         FOR _one IN
             SELECT new.place, taken.message_id
-            FROM unnest(_app_ids, _event_ids, _ids) WITH ORDINALITY AS new (app_id, event_id, id, place)
+            FROM unnest(_app_ids, _event_ids, _ids) WITH ORDINALITY
+                AS new (app_id, event_id, id, place)
             JOIN event_id AS taken ON taken.app_id = new.app_id AND taken.event_id = new.event_id
-            WHERE new.event_id <> '' AND _why[new.place] IS NULL AND taken.message_id <> new.id
+            WHERE _written < cardinality(_ids) AND new.event_id <> ''
+              AND _why[new.place] IS NULL AND taken.message_id <> new.id
         LOOP
             _why[_one.place] := 'event_id_taken';
             _first[_one.place] := _one.message_id;
@@ -436,17 +445,22 @@ BEGIN
             message_id = excluded.message_id,
             answer = excluded.answer
         WHERE answer.expires_at_ms <= (SELECT max(at_ms) FROM unnest(_created_at_ms) AS at_ms);
+        GET DIAGNOSTICS _written = ROW_COUNT;
         FOR _one IN
             SELECT new.place, new.id, taken.message_id
             FROM unnest(_digests, _ids) WITH ORDINALITY AS new (digest, id, place)
             JOIN answer AS taken ON taken.digest = new.digest
-            WHERE _why[new.place] IS NULL AND taken.message_id <> new.id
+            WHERE _written < cardinality(_ids)
+              AND _why[new.place] IS NULL AND taken.message_id <> new.id
         LOOP
             _why[_one.place] := 'repeated';
             _first[_one.place] := _one.message_id;
             DELETE FROM event_id WHERE event_id.message_id = _one.id;
             -- Whoever was refused for its event id is to be judged again.
-            SELECT array_agg(CASE WHEN why = 'event_id_taken' AND first = _one.id THEN 'stale' ELSE why END ORDER BY n)
+            SELECT array_agg(
+                CASE WHEN why = 'event_id_taken' AND first = _one.id THEN 'stale' ELSE why END
+                ORDER BY n
+            )
             INTO _why
             FROM unnest(_why, _first) WITH ORDINALITY AS judged (why, first, n);
         END LOOP;
@@ -639,7 +653,8 @@ BEGIN
         'ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
         _parent, _name, _low, _high
     );
-    INSERT INTO partition (name, parent, low_ms, high_ms) VALUES (_name, _parent, _low_ms, _high_ms);
+    INSERT INTO partition (name, parent, low_ms, high_ms)
+    VALUES (_name, _parent, _low_ms, _high_ms);
     RETURN true;
 END $$;
 
