@@ -42,6 +42,7 @@ from ringback.sign.secret_text import check_text
 
 SECRET: Final = "the public key, a colon and the private key (Settings → API)"  # noqa: S105
 PAYLOAD: Final = re.compile("[A-Za-z0-9+/=\n]+")
+PUBLIC_KEY: Final = re.compile("[A-Za-z0-9_]{1,64}")
 SIGNATURE: Final = re.compile("[0-9a-f]{40}")
 CHALLENGE: Final = re.compile("[0-9a-f]{20,32}")
 ROOT: Final = "notification"
@@ -122,7 +123,7 @@ def _matching(pairs: list[tuple[str, str]], payload: bytes, secrets: tuple[str, 
 def _keys_of(text: str) -> tuple[str, HmacKey]:
     check_text(text, SECRET)
     public, _, private = text.partition(":")
-    if not (public and private) or not public.isalnum():
+    if not private or not PUBLIC_KEY.fullmatch(public):
         raise SecretError(f"give {SECRET}")
     # The format is older than the doubts about SHA-1, which do not touch HMAC.
     digest = sha1(private.encode("utf-8", "surrogatepass")).digest()  # noqa: S324

@@ -88,9 +88,10 @@ def _ping(request: Request) -> int | None:
         payload: Any = payload_of(request.body)
     except VerificationError:
         return None
-    if not isinstance(payload, dict) or "event" in payload or isinstance(payload.get("type"), bool):
+    if not isinstance(payload, dict) or "event" in payload:
         return None
-    return payload["type"] if payload.get("type") in (0, 1) else None
+    kind = payload.get("type")
+    return kind if type(kind) is int and kind in (0, 1) else None
 
 
 def _public(text: str) -> bytes:
