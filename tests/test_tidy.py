@@ -72,7 +72,9 @@ def test_no_work_is_left_in_comments() -> None:
 
 def test_sql_lives_in_the_store() -> None:
     # The receiver kit is used without the store, so its inbox has queries too: as files alone.
-    outside = [path for path in SOURCES if not path.is_relative_to(SRC / "store")]
+    # What tests use plays the part of an app, which has tables of its own.
+    rooms = (SRC / "store", SRC / "testing")
+    outside = [path for path in SOURCES if not any(map(path.is_relative_to, rooms))]
     assert named(path for path in outside if any(map(SQL.search, string_literals(path)))) == []
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from ringback.errors import InboxUnavailable
+from ringback.receive.inbox.answers import unavailable
 from ringback.receive.inbox.entry import Entry
 
 REQUESTS_MAX: Final = 64  # in a transaction
@@ -95,6 +96,6 @@ class Gather:
     def _tell(group: list[_Request], error: BaseException) -> None:
         for request in group:
             if not request.answer.done():
-                told = InboxUnavailable("nothing was kept, or nobody knows: try again")
+                told = unavailable(error)
                 told.__cause__ = error
                 request.answer.set_exception(told)

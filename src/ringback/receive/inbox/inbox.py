@@ -8,13 +8,14 @@ from typing import Any, Final, TypeVar
 from ringback.clock import Clock
 from ringback.errors import ConfigError, InboxUnavailable, SchemaMismatch
 from ringback.receive.inbox import statements
+from ringback.receive.inbox.answers import not_ours, receipt, unavailable
 from ringback.receive.inbox.app import AppDriver, Connect
 from ringback.receive.inbox.driver import Driver
 from ringback.receive.inbox.entry import Entry, Reading, entries_of
 from ringback.receive.inbox.event import Health, InboxEvent, Receipt, Record, State, record_of
 from ringback.receive.inbox.gather import Gather
 from ringback.receive.inbox.handlers import Handlers
-from ringback.receive.inbox.kept import Kept, committed, not_ours, receipt, unavailable
+from ringback.receive.inbox.kept import Kept, committed
 from ringback.receive.inbox.reconcile import (
     MISSING_NAMED_MAX,
     Listed,

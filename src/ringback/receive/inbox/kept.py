@@ -13,8 +13,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from ringback.clock import Clock
-from ringback.errors import ConfigError, InboxUnavailable, TransactionEnded
+from ringback.errors import ConfigError
 from ringback.receive.inbox import statements
+from ringback.receive.inbox.answers import not_ours, receipt, unavailable
 from ringback.receive.inbox.connection import dialect_of, execute, raw
 from ringback.receive.inbox.entry import Entry
 from ringback.receive.inbox.event import InboxEvent, Receipt, State
@@ -51,30 +52,6 @@ class Kept:
         end = statements.end(event, State.DONE, self._clock.now_ms())
         if not execute(self._connection, self._dialect, end):
             raise not_ours(event)
-
-
-def receipt(entries: list[Entry], are_new: list[bool]) -> Receipt:
-    """Of events; a request that carried them is none."""
-    news = [
-        is_new
-        for entry, is_new in zip(entries, are_new, strict=True)
-        if entry.state is not State.REQUEST
-    ]
-    return Receipt(sum(news), len(news) - sum(news))
-
-
-def unavailable(error: BaseException) -> InboxUnavailable:
-    return InboxUnavailable(
-        f"the event is not known to be kept ({type(error).__name__}: {error}); answer 503, so that"
-        " the provider sends it again"
-    )
-
-
-def not_ours(event: InboxEvent) -> TransactionEnded:
-    return TransactionEnded(
-        f"{event.source} {event.id} is another worker's by now, or was ended before; what this"
-        " attempt wrote must not be kept"
-    )
 
 
 @contextmanager
