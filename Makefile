@@ -41,9 +41,11 @@ format: $(STAMP) ## rewrite the code as the linter wants it
 	@$(BIN)/ruff check --quiet --fix $(PATHS)
 	@$(BIN)/ruff format --quiet $(PATHS)
 
-docs: $(STAMP) ## regenerate docs/configuration.md from the settings
+docs: $(STAMP) ## regenerate docs/configuration.md and docs/providers.md from the code
 	@$(BIN)/ringback config --markdown > docs/configuration.md.new
 	@mv docs/configuration.md.new docs/configuration.md
+	@$(BIN)/python -m ringback.receive.catalogue > docs/providers.md.new
+	@mv docs/providers.md.new docs/providers.md
 
 sdk-venvs: $(STAMP) ## make the environments of the SDK matrix (tests/sdk), once
 	@$(BIN)/python tests/sdk/venvs.py

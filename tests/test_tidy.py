@@ -12,6 +12,7 @@ from ringback.cli.config import page
 from ringback.cli.exits import Exit
 from ringback.cli.group import COMMANDS
 from ringback.config import Settings
+from ringback.receive import catalogue
 
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "ringback"
@@ -100,6 +101,10 @@ def test_every_query_says_what_it_is_for_and_is_used() -> None:
 
 def test_the_settings_page_is_the_one_that_the_settings_make() -> None:
     assert (ROOT / "docs" / "configuration.md").read_text() == page(), "run `make docs`"
+
+
+def test_the_providers_page_is_the_one_that_the_schemes_make() -> None:
+    assert (ROOT / "docs" / "providers.md").read_text() == catalogue.page(), "run `make docs`"
 
 
 def test_every_setting_says_what_it_is_in_a_sentence() -> None:

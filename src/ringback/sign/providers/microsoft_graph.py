@@ -82,7 +82,7 @@ SCHEME: Final = Scheme(
     respond=respond,
     covers_body=False,
     parts=parts,
-    caution=CAUTION,
+    caution=f"{CAUTION}; two notifications without an id may be the same bytes",
     accepted=Reply(202),
     envelope=envelope,
 )
