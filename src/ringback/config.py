@@ -41,6 +41,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str, knob("sqlite:///relative.db, sqlite:////absolute.db or postgresql://…")
     ] = "sqlite:///ringback.db"
     listen: Annotated[str, knob("HOST:PORT to serve on; [::1]:8071 for IPv6.")] = "127.0.0.1:8071"
+    role: Annotated[
+        Literal["all", "api", "worker"],
+        knob("all; api only takes messages; worker only delivers. The last two: PostgreSQL only."),
+    ] = "all"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], knob("The least level that is logged.")
     ] = "info"

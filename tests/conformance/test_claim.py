@@ -5,7 +5,7 @@ import pytest
 from ringback.errors import Fenced
 from ringback.model import Trigger
 from ringback.store.port import DueLane, Take, Waiting
-from ringback.testing.stores import LEASE_MS, World, delivery
+from ringback.testing.stores import World, delivery
 
 
 def test_due_lanes_come_oldest_first_page_by_page(world: World) -> None:
@@ -120,7 +120,7 @@ def test_adopting_is_bounded_and_fences_at_once(world: World) -> None:
     world.crash()
     assert [world.adopt(limit=2) for _ in range(4)] == [2, 2, 1, 0]
     with pytest.raises(Fenced):
-        world.run(world.store.nodes.renew(old, until_ms=world.clock.at_ms + LEASE_MS))
+        world.renew(old)
     assert {one.msg_id for one in world.claim_all(endpoint)} == {one.id for one in messages}
 
 
@@ -150,11 +150,10 @@ def test_a_renewed_lease_outlives_its_first_end(world: World) -> None:
     app = world.app()
     endpoint = world.endpoint(app)
     world.sent(app, endpoint)
-    other = world.join()
-    world.clock.at_ms += LEASE_MS
-    until_ms = world.clock.at_ms + LEASE_MS
+    other = world.join(lease_ms=0)
+    world.renew(lease_ms=0)
     for lease in (world.lease, other):
-        world.run(world.store.nodes.renew(lease, until_ms=until_ms))
+        world.renew(lease)
     assert world.adopt(other) == 0
 
 

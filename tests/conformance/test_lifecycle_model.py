@@ -179,11 +179,16 @@ class Lifecycle(RuleBasedStateMachine):
         if endpoint_id in self.lanes:
             self.lanes[endpoint_id] = max(self.lanes[endpoint_id], due_at_ms)
 
+    @rule(place=which)
+    def hasten(self, place: int) -> None:
+        endpoint_id = self.endpoints[place].id
+        self.world.run(self.world.store.path.hasten([endpoint_id]))
+        self._correct_lane(endpoint_id)
+
     @rule(ms=st.sampled_from([1, 7, 1_500]))
     def let_time_pass(self, ms: int) -> None:
         self.world.clock.at_ms += ms
-        until_ms = self.world.clock.at_ms + 10_000
-        self.world.run(self.world.store.nodes.renew(self.world.lease, until_ms=until_ms))
+        self.world.renew()
 
     @rule()
     def crash(self) -> None:

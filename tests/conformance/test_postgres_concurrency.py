@@ -34,7 +34,7 @@ from ringback.store.postgres.connection import connect
 from ringback.store.postgres.faults import is_worth_repeating
 from ringback.store.postgres.store import open_store
 from ringback.testing.postgres import database
-from ringback.testing.stores import LEASE_MS, StillClock, World
+from ringback.testing.stores import StillClock, World
 
 T = TypeVar("T")
 Call = Coroutine[Any, Any, T]
@@ -222,13 +222,12 @@ def test_two_nodes_never_adopt_the_same(nodes: Nodes) -> None:
     app = nodes.one.app()
     endpoint = nodes.one.endpoint(app)
     for _ in range(ROUNDS):
-        dead = nodes.one.join(host="dead")
+        dead = nodes.one.join(host="dead", lease_ms=0)
         sent = []
         for _ in range(6):
             message = nodes.one.message(app)
             nodes.one.accept(nodes.one.routed(message, app, now=[endpoint]), lease=dead)
             sent.append(message.id)
-        let_leases_end(nodes, but=[nodes.one, nodes.two])
         now_ms = nodes.clock.at_ms
         adopted = nodes.all_well(
             *(
@@ -244,12 +243,11 @@ def test_what_a_fenced_node_records_is_kept_or_adopted(nodes: Nodes) -> None:
     app = nodes.one.app()
     endpoint = nodes.one.endpoint(app)
     for _ in range(ROUNDS):
-        dead = nodes.one.join(host="slow")
+        dead = nodes.one.join(host="slow", lease_ms=0)
         message = nodes.one.message(app)
         nodes.one.accept(nodes.one.routed(message, app, now=[endpoint]), lease=dead)
         attempt = nodes.one.attempt(message, endpoint)
         what = Record(attempts=[attempt], finished_batches=[nodes.one.batch_id])
-        let_leases_end(nodes, but=[nodes.one, nodes.two])
         now_ms = nodes.clock.at_ms
         recorded, adopted = nodes.together(
             nodes.one.store.path.record(dead, what),
@@ -445,13 +443,6 @@ def test_old_messages_stay_as_long_as_somebody_reads_them(nodes: Nodes) -> None:
     assert nodes.one.run(nodes.one.store.history.get_message(app.id, old.id)) is None
     found = nodes.one.run(nodes.one.store.history.get_message(app.id, new.message.id))
     assert found == new.message
-
-
-def let_leases_end(nodes: Nodes, *, but: list[World]) -> None:
-    nodes.clock.at_ms += LEASE_MS
-    for node in but:
-        until_ms = nodes.clock.at_ms + LEASE_MS
-        node.run(node.store.nodes.renew(node.lease, until_ms=until_ms))
 
 
 def new_task(world: World, app: Application, endpoint: Endpoint) -> Task:

@@ -1,10 +1,12 @@
 """The right to send: kept in time, doubted when it cannot be renewed, lost, joined anew."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
 from ringback.config import Settings
 from ringback.engine.lease import Tenure
 from ringback.errors import Fenced, StoreUnavailable
+from ringback.store.nodes import Grant, NodeAbout, NodeState, Standing, Want
 from ringback.store.port import Lease
 from ringback.testing.simulation import SimulatedClock, simulate
 
@@ -14,29 +16,46 @@ SETTINGS = Settings(lease_s=30.0)
 class Registry:
     """Nodes whose database works, is away, or has given the lease to somebody else."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: SimulatedClock) -> None:
         self.epochs = 0
+        self.ahead_ms = 0
+        self.took_s = 0.0
+        self.skew_ms = 0
         self.trouble: Exception | None = None
+        self._clock = clock
 
-    async def join(self, *, host: str, now_ms: int, until_ms: int) -> Lease:
+    async def join(self, about: NodeAbout, *, lease_ms: int) -> Lease:
         if isinstance(self.trouble, StoreUnavailable):
             raise self.trouble
         self.trouble = None
         self.epochs += 1
-        return Lease(host, self.epochs)
+        return Lease(about.host, self.epochs)
 
-    async def renew(self, lease: Lease, *, until_ms: int) -> None:
+    async def renew(self, lease: Lease, *, lease_ms: int, skew_ms: int = 0) -> Standing:
         if self.trouble is not None:
             raise self.trouble
+        self.skew_ms = skew_ms
+        await self._clock.sleep(self.took_s / 2)
+        now_ms = self._clock.now_ms() + self.ahead_ms
+        await self._clock.sleep(self.took_s / 2)
+        return Standing(now_ms, 2, (self.epochs, 9), True, False)
 
     async def leave(self, lease: Lease) -> None:
         self.epochs = -1
+
+    async def list_nodes(self) -> list[NodeState]:
+        return []
+
+    async def reserve(self, wants: Sequence[Want]) -> list[Grant]:
+        return []
 
 
 class Told:
     def __init__(self, clock: SimulatedClock) -> None:
         self.clock = clock
-        self.registry = Registry()
+        self.registry = Registry(clock)
+        self.standings: list[Standing] = []
+        self.is_sure = asyncio.Event()
         self.heard: list[str] = []
         self.tenure = Tenure(
             self.registry,
@@ -44,8 +63,13 @@ class Told:
             clock=clock,
             on_doubt=lambda: self.heard.append("doubt"),
             on_lost=lambda: self.heard.append("lost"),
-            on_sure=lambda: self.heard.append("sure"),
+            on_sure=self._on_sure,
+            on_standing=self.standings.append,
         )
+
+    def _on_sure(self) -> None:
+        self.heard.append("sure")
+        self.is_sure.set()
 
 
 def run(story: Callable[[Told], Awaitable[None]]) -> None:
@@ -107,7 +131,7 @@ def test_a_lost_lease_is_joined_anew_even_if_that_takes_two_tries() -> None:
         told.registry.trouble = Fenced("adopted")
         original = told.registry.join
 
-        async def away(*, host: str, now_ms: int, until_ms: int) -> Lease:
+        async def away(about: NodeAbout, *, lease_ms: int) -> Lease:
             raise StoreUnavailable("the disk is gone")
 
         told.registry.join = away  # type: ignore[method-assign]
@@ -119,5 +143,76 @@ def test_a_lost_lease_is_joined_anew_even_if_that_takes_two_tries() -> None:
         await told.tenure.renew()
         assert told.tenure.lease.epoch == 3
         assert told.heard[-1] == "sure"
+
+    run(story)
+
+
+def test_the_lease_ends_by_whichever_clock_is_first() -> None:
+    async def story(told: Told) -> None:
+        await told.tenure.join()
+        assert told.tenure.is_sure
+        told.tenure.until_ms = told.clock.now_ms()
+        assert not told.tenure.is_sure
+        await told.tenure.renew()
+        assert told.tenure.is_sure
+        told.tenure.until_s = told.clock.monotonic()
+        assert not told.tenure.is_sure
+
+    run(story)
+
+
+def test_the_lease_is_counted_from_before_it_was_asked_for() -> None:
+    async def story(told: Told) -> None:
+        told.registry.took_s = 4.0
+        began_s = told.clock.monotonic()
+        await told.tenure.join()
+        assert told.tenure.until_s == began_s + SETTINGS.lease_s
+
+    run(story)
+
+
+def test_skew_is_measured_without_the_way_there_and_back_and_told_to_the_others() -> None:
+    async def story(told: Told) -> None:
+        await told.tenure.join()
+        assert told.tenure.skew_ms == 0
+        told.registry.took_s = 0.5
+        await told.tenure.renew()
+        assert told.tenure.skew_ms == 0
+        told.registry.ahead_ms = -5_000
+        await told.tenure.renew()
+        assert told.tenure.skew_ms == -5_000
+        assert told.tenure.now_ms() == told.clock.now_ms() - 5_000
+        await told.tenure.renew()
+        assert told.registry.skew_ms == -5_000
+
+    run(story)
+
+
+def test_a_node_knows_its_peers_its_batches_and_whether_it_leads() -> None:
+    async def story(told: Told) -> None:
+        await told.tenure.join()
+        assert told.tenure.peers == (9,)
+        assert told.tenure.is_leader
+        batch_id = told.tenure.next_batch_id()
+        assert told.tenure.holds(batch_id)
+        await told.clock.sleep(SETTINGS.lease_s)
+        assert not told.tenure.is_leader
+        told.registry.trouble = Fenced("adopted")
+        await told.tenure.renew()
+        assert not told.tenure.holds(batch_id)
+        assert len(told.standings) == 2
+
+    run(story)
+
+
+def test_whoever_is_in_a_hurry_need_not_wait_for_the_next_renewal() -> None:
+    async def story(told: Told) -> None:
+        await told.tenure.join()
+        keeping = asyncio.create_task(told.tenure.keep())
+        began_s = told.clock.monotonic()
+        told.tenure.hurry()
+        await told.is_sure.wait()
+        assert told.clock.monotonic() == began_s
+        keeping.cancel()
 
     run(story)

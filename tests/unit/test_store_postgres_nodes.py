@@ -12,7 +12,7 @@ from ringback.errors import Fenced, StoreUnavailable
 from ringback.store.port import AcceptOutcome, IdempotencyKey, Take, Waiting
 from ringback.store.postgres.store import PostgresStore, open_store
 from ringback.testing.postgres import database
-from ringback.testing.stores import LEASE_MS, StillClock, World, delivery
+from ringback.testing.stores import StillClock, World, delivery
 
 
 class Nodes:
@@ -136,9 +136,7 @@ def test_what_a_node_writes_while_it_is_fenced_is_refused_or_adopted(nodes: Node
     app = nodes.one.app()
     endpoint = nodes.one.endpoint(app)
     routed = [nodes.one.routed(nodes.one.message(app), app, now=[endpoint]) for _ in range(30)]
-    nodes.clock.at_ms += LEASE_MS
-    until_ms = nodes.clock.at_ms + LEASE_MS
-    nodes.runner.run(nodes.other.store.nodes.renew(nodes.other.lease, until_ms=until_ms))
+    nodes.one.renew(lease_ms=0)
     accepted: list[str] = []
     has_begun, is_fenced = asyncio.Event(), asyncio.Event()
 

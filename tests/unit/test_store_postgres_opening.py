@@ -11,6 +11,7 @@ from ringback.clock import Clock
 from ringback.config import Settings
 from ringback.errors import ConfigError, RingbackError, SchemaMismatch, StoreUnavailable
 from ringback.store.migrate import known
+from ringback.store.nodes import NodeAbout
 from ringback.store.postgres import migrate
 from ringback.store.postgres.store import open_store
 from ringback.testing.postgres import PostgresServer, shared_server
@@ -43,7 +44,7 @@ def test_several_nodes_may_start_on_an_empty_database_at_once(empty: str) -> Non
         stores = await asyncio.gather(
             *(open_store(Settings(database=empty), StillClock()) for _ in range(4))
         )
-        leases = [await store.nodes.join(host="h", now_ms=0, until_ms=1) for store in stores]
+        leases = [await store.nodes.join(NodeAbout("h"), lease_ms=1) for store in stores]
         for store in stores:
             await store.close()
             await store.close()
@@ -119,7 +120,7 @@ def test_missing_rights_are_said(server: PostgresServer, migrated: str) -> None:
     async def run() -> None:
         store = await open_store(Settings(database=as_role(migrated, "reader")), StillClock())
         try:
-            await store.nodes.join(host="h", now_ms=0, until_ms=1)
+            await store.nodes.join(NodeAbout("h"), lease_ms=1)
         finally:
             await store.close()
 

@@ -13,6 +13,7 @@ import pytest
 from ringback.clock import Clock
 from ringback.config import Settings
 from ringback.errors import StoreCorrupt, StoreGone, StoreUnavailable
+from ringback.store.nodes import NodeAbout
 from ringback.store.sqlite.commit import Transaction, commit_together
 from ringback.store.sqlite.file import connect, open_for_writing, prepare
 from ringback.store.sqlite.guard import Guard
@@ -212,7 +213,7 @@ def test_a_store_whose_file_is_gone_reads_and_writes_nothing(tmp_path: Path, inl
             with pytest.raises(StoreGone):
                 await store.path.next_due_at_ms()
             with pytest.raises(StoreGone):
-                await store.nodes.join(host="here", now_ms=0, until_ms=1)
+                await store.nodes.join(NodeAbout("here"), lease_ms=1)
             assert isinstance(store.fault, StoreGone)
 
     asyncio.run(story())

@@ -24,6 +24,7 @@ from ringback.engine.routes import Routes
 from ringback.engine.tend import Tender
 from ringback.errors import StoreError
 from ringback.model import Application, Endpoint, Message, Task
+from ringback.store.nodes import Standing
 from ringback.store.port import Store
 from ringback.wire.port import Wire
 
@@ -69,6 +70,7 @@ class Engine:
             on_doubt=self._pause,
             on_lost=self._abandon,
             on_sure=self._resume,
+            on_standing=self._stand,
         )
         self.recorder = Recorder(
             path,
@@ -255,6 +257,9 @@ class Engine:
 
     def _pause(self) -> None:
         self.dispatcher.pause()
+
+    def _stand(self, standing: Standing) -> None:
+        """What this node has learned of the others."""
 
     def _resume(self) -> None:
         if self.tenure.is_sure and not self.recorder.is_behind:

@@ -1,9 +1,10 @@
 """What a store promises, as protocols and values. Not a public API: it may change with the engine.
 
-`engine` and `api` know this module and never a concrete store. Five protocols, one a concern:
+`engine` and `api` know this module and never a concrete store. Six protocols, one a concern:
 
     Path       what every message goes through: accept, record, claim, adopt, and what they read
-    Nodes      the lease of this process: who may send
+    Nodes      the lease of this process: who may send, and what nodes share (`store.nodes`)
+    Notices    what nodes tell one another, so that nobody looks all the time (`store.nodes`)
     Resources  applications, endpoints, event types, idempotent answers
     History    messages and attempts, as people look at them
     Tending    what keeps the database small, and background tasks
@@ -23,7 +24,7 @@ Every method may raise StoreUnavailable (try again), StoreCorrupt or StoreGone (
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -38,6 +39,9 @@ from ringback.model import (
     Message,
     Task,
 )
+
+if TYPE_CHECKING:
+    from ringback.store.nodes import Nodes, Notices
 
 T = TypeVar("T")
 
@@ -198,10 +202,15 @@ class Path(Protocol):
         """
         ...
 
-    async def adopt(self, lease: Lease, *, now_ms: int, limit: int) -> int:
-        """Turn up to `limit` batches of dead nodes into waiting rows that are due now.
+    async def hasten(self, endpoint_ids: Sequence[str]) -> None:
+        """Undo `postpone`: lanes are due when their earliest row is."""
+        ...
 
-        Only deliveries of which the batch recorded neither an attempt nor a waiting row come back.
+    async def adopt(self, lease: Lease, *, now_ms: int, limit: int) -> int:
+        """Turn up to `limit` batches of dead nodes into waiting rows that are due at `now_ms`.
+
+        Dead is whose lease has run out by the database's clock; it is fenced first. Only
+        deliveries of which the batch recorded neither an attempt nor a waiting row come back.
         Returns how many batches were adopted.
         """
         ...
@@ -214,25 +223,12 @@ class Path(Protocol):
         """By id, whatever the organization: for deliveries that are already on their way."""
         ...
 
+    async def versions(self, app_ids: Sequence[str]) -> dict[str, int]:
+        """Of those of some applications that are not deleted, by id."""
+        ...
+
     async def messages(self, refs: Sequence[tuple[str, str]]) -> dict[str, Message]:
         """By (app id, message id): those that still exist, by message id, with payload."""
-        ...
-
-
-# ---- nodes --------------------------------------------------------------------------------------
-
-
-class Nodes(Protocol):
-    async def join(self, *, host: str, now_ms: int, until_ms: int) -> Lease:
-        """Become a node with a new epoch."""
-        ...
-
-    async def renew(self, lease: Lease, *, until_ms: int) -> None:
-        """Keep the lease; proves that the store can be written. Raises Fenced if it is gone."""
-        ...
-
-    async def leave(self, lease: Lease) -> None:
-        """Give the lease back: what this node still holds may be adopted at once."""
         ...
 
 
@@ -443,6 +439,10 @@ class Tending(Protocol):
         """Delete waiting rows of deleted endpoints."""
         ...
 
+    async def forget_rates(self, *, limit: int) -> int:
+        """Delete what is known of rates that were not used of late."""
+        ...
+
     async def reclaim(self, *, pages: int) -> int:
         """Give unused space back to the file system, a bounded bit at a time."""
         ...
@@ -473,7 +473,8 @@ class Store(Protocol):
     """One open database."""
 
     path: Path
-    nodes: Nodes
+    nodes: "Nodes"
+    notices: "Notices"
     resources: Resources
     history: History
     tending: Tending

@@ -23,6 +23,7 @@ from ringback.model import (
     Timings,
     Trigger,
 )
+from ringback.store.nodes import NodeAbout, Standing
 from ringback.store.port import (
     AcceptResult,
     DueLane,
@@ -38,7 +39,7 @@ from ringback.testing import nouns
 T = TypeVar("T")
 
 START_MS: Final = 1_750_000_000_000
-LEASE_MS: Final = 10_000
+LEASE_MS: Final = 3_600_000  # longer than any test
 
 
 class StillClock(Clock):
@@ -68,9 +69,11 @@ class World:
     def run(self, action: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(action)
 
-    def join(self, *, host: str = "here") -> Lease:
-        now_ms = self.clock.now_ms()
-        return self.run(self.store.nodes.join(host=host, now_ms=now_ms, until_ms=now_ms + LEASE_MS))
+    def join(self, *, host: str = "here", role: str = "all", lease_ms: int = LEASE_MS) -> Lease:
+        return self.run(self.store.nodes.join(NodeAbout(host, role=role), lease_ms=lease_ms))
+
+    def renew(self, lease: Lease | None = None, *, lease_ms: int = LEASE_MS) -> Standing:
+        return self.run(self.store.nodes.renew(lease or self.lease, lease_ms=lease_ms))
 
     def next_batch(self) -> int:
         self.batch_id += 1
@@ -240,7 +243,7 @@ class World:
 
     def crash(self) -> None:
         """The node dies with what it has in flight; after its lease a new one takes its place."""
-        self.clock.at_ms += LEASE_MS
+        self.renew(lease_ms=0)
         self.lease = self.join()
 
 

@@ -56,7 +56,7 @@ async def adopt(
     does not know to have been written, and sends nothing of.
     """
     await hold_lease(connection, lease)
-    await connection.execute(query("fence_nodes"), now_ms, lease.epoch)
+    await connection.execute(query("fence_nodes"), lease.epoch)
     orphans: list[Orphan] = [
         (epoch, batch_id, deliveries_of(text))
         for epoch, batch_id, text in await connection.fetch(

@@ -6,7 +6,7 @@ cannot be set when connecting: there the role has to have them.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 
@@ -36,6 +36,8 @@ class Connection(Protocol):
     def is_in_transaction(self) -> bool: ...
     def is_closed(self) -> bool: ...
     def terminate(self) -> None: ...
+    async def add_listener(self, channel: str, callback: Callable[..., None]) -> None: ...
+    def add_termination_listener(self, callback: Callable[..., None]) -> None: ...
     async def close(self, *, timeout: float | None = None) -> None: ...  # noqa: ASYNC109
 
 

@@ -1,25 +1,36 @@
-"""The lease of this process among those of other nodes: the `Nodes` of the port."""
+"""The lease of this process among those of other nodes, and rates: the `Nodes` of the port.
 
+What is said of time here is said by the server's clock.
+"""
+
+from collections.abc import Sequence
+
+from ringback.store.nodes import Grant, NodeAbout, NodeState, Standing, Want
 from ringback.store.port import Lease
 from ringback.store.postgres.connection import Connection
 from ringback.store.postgres.database import Database
 from ringback.store.postgres.faults import fenced
 from ringback.store.postgres.sql import query
+from ringback.store.rates import keys, share_out
 
 
 class PostgresNodes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def join(self, *, host: str, now_ms: int, until_ms: int) -> Lease:
+    async def join(self, about: NodeAbout, *, lease_ms: int) -> Lease:
         node_id = self._database.clock.new_id("node")
-        [(epoch,)] = await self._database.call(query("insert_node"), node_id, host, until_ms)
+        values = (node_id, about.host, about.pid, about.role, about.version, lease_ms)
+        [(epoch, _)] = await self._database.call(query("insert_node"), *values)
         return Lease(node_id, epoch)
 
-    async def renew(self, lease: Lease, *, until_ms: int) -> None:
-        values = (until_ms, lease.epoch, lease.node_id)
-        if not await self._database.call(query("renew_node"), *values):
+    async def renew(self, lease: Lease, *, lease_ms: int, skew_ms: int = 0) -> Standing:
+        values = (lease.epoch, lease.node_id, lease_ms, skew_ms)
+        rows = await self._database.call(query("renew_node"), *values)
+        if not rows:
             raise fenced()
+        now_ms, count, workers, is_leader, has_lapsed = rows[0]
+        return Standing(now_ms, count, tuple(workers), is_leader, has_lapsed)
 
     async def leave(self, lease: Lease) -> None:
         async def run(connection: Connection) -> None:
@@ -27,3 +38,25 @@ class PostgresNodes:
             await connection.execute(query("leave_node"), lease.epoch, lease.node_id)
 
         await self._database.write(run)
+
+    async def list_nodes(self) -> list[NodeState]:
+        return await self._database.read(list_nodes)
+
+    async def reserve(self, wants: Sequence[Want]) -> list[Grant]:
+        async def run(connection: Connection) -> list[Grant]:
+            rows = await connection.fetch(query("hold_rates"), keys(wants))
+            if not rows:
+                return share_out(wants, {}, now_us=0)[0]
+            grants, changed = share_out(
+                wants, {row[0]: row[1] for row in rows}, now_us=max(row[2] for row in rows)
+            )
+            values = (list(changed), list(changed.values()))
+            await connection.execute(query("update_rates"), *values)
+            return grants
+
+        return await self._database.write(run)
+
+
+async def list_nodes(connection: Connection) -> list[NodeState]:
+    """Every node, the oldest first."""
+    return [NodeState(*row) for row in await connection.fetch(query("list_nodes"))]

@@ -94,6 +94,9 @@ class PostgresPath:
     async def postpone(self, due_at_ms: Mapping[str, int]) -> None:
         await claims.postpone(self._database, due_at_ms)
 
+    async def hasten(self, endpoint_ids: Sequence[str]) -> None:
+        await self._database.call(query("update_lanes"), list(endpoint_ids))
+
     async def adopt(self, lease: Lease, *, now_ms: int, limit: int) -> int:
         lost = self._doubts.current()
         adopted = await self._database.write(
@@ -110,6 +113,10 @@ class PostgresPath:
 
     async def routing_of(self, app_id: str) -> Routing | None:
         return await self._routing("read_app_by_id", app_id)
+
+    async def versions(self, app_ids: Sequence[str]) -> dict[str, int]:
+        rows = await self._database.call(query("read_versions"), list(app_ids))
+        return {row[0]: row[1] for row in rows}
 
     async def messages(self, refs: Sequence[tuple[str, str]]) -> dict[str, Message]:
         if not refs:

@@ -5,6 +5,7 @@ from ringback.config import Settings
 from ringback.errors import StoreError
 from ringback.sign.sealing import Sealer
 from ringback.store import port
+from ringback.store.nodes import Nodes, Notices
 from ringback.store.postgres.connection import Connection, connect
 from ringback.store.postgres.database import Database
 from ringback.store.postgres.doubt import Doubts
@@ -12,6 +13,7 @@ from ringback.store.postgres.faults import FAULTS, is_forbidden, translated
 from ringback.store.postgres.history import PostgresHistory
 from ringback.store.postgres.migrate import migrate
 from ringback.store.postgres.nodes import PostgresNodes
+from ringback.store.postgres.notices import PostgresNotices
 from ringback.store.postgres.partitions import make_partitions
 from ringback.store.postgres.path import PostgresPath
 from ringback.store.postgres.pool import Pool
@@ -28,7 +30,8 @@ class PostgresStore:
         self._database = database
         doubts = Doubts(database.clock, keep_s=2 * settings.postgres_statement_timeout_s)
         self.path: port.Path = PostgresPath(database, doubts)
-        self.nodes: port.Nodes = PostgresNodes(database)
+        self.nodes: Nodes = PostgresNodes(database)
+        self.notices: Notices = PostgresNotices(database, settings)
         self.resources: port.Resources = PostgresResources(database)
         self.history: port.History = PostgresHistory(database)
         self.tending: port.Tending = PostgresTending(database, settings)

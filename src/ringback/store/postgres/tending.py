@@ -55,6 +55,12 @@ class PostgresTending:
 
         return await self._database.write(run)
 
+    async def forget_rates(self, *, limit: int) -> int:
+        async def run(db: Connection) -> int:
+            return count(await db.execute(query("delete_rates"), limit))
+
+        return await self._database.write(run)
+
     async def reclaim(self, *, pages: int) -> int:
         """Nothing: the server's autovacuum does, and dropping partitions frees their files."""
         return 0

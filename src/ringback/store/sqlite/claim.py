@@ -61,10 +61,15 @@ def postpone(connection: sqlite3.Connection, due_at_ms: Mapping[str, int]) -> No
     connection.executemany(query("postpone_lane"), rows)
 
 
-def adopt(connection: sqlite3.Connection, lease: Lease, *, now_ms: int, limit: int) -> int:
-    """See `port.Path.adopt`. Whoever is adopted from is fenced before anything else."""
+def adopt(
+    connection: sqlite3.Connection, lease: Lease, *, now_ms: int, at_ms: int, limit: int
+) -> int:
+    """See `port.Path.adopt`. Whoever is adopted from is fenced before anything else.
+
+    `at_ms` is the database's clock, `now_ms` that of the node.
+    """
     check_lease(connection, lease)
-    connection.execute(query("fence_nodes"), (now_ms, lease.epoch))
+    connection.execute(query("fence_nodes"), (at_ms, lease.epoch))
     orphans = [
         (batch_id, deliveries_of(text))
         for batch_id, text in connection.execute(query("list_orphans"), (limit,))

@@ -87,9 +87,14 @@ class SqlitePath:
     async def postpone(self, due_at_ms: Mapping[str, int]) -> None:
         await self._database.write(lambda connection: claims.postpone(connection, due_at_ms))
 
+    async def hasten(self, endpoint_ids: Sequence[str]) -> None:
+        await self._database.write(lambda connection: lanes.correct_lanes(connection, endpoint_ids))
+
     async def adopt(self, lease: Lease, *, now_ms: int, limit: int) -> int:
         return await self._database.write(
-            lambda connection: claims.adopt(connection, lease, now_ms=now_ms, limit=limit)
+            lambda connection: claims.adopt(
+                connection, lease, now_ms=now_ms, at_ms=self._database.clock.now_ms(), limit=limit
+            )
         )
 
     async def routing(self, org_id: str, app_ref: str) -> Routing | None:
@@ -98,6 +103,12 @@ class SqlitePath:
 
     async def routing_of(self, app_id: str) -> Routing | None:
         return await self._routing("read_app_by_id", (app_id,))
+
+    async def versions(self, app_ids: Sequence[str]) -> dict[str, int]:
+        values = (as_json(app_ids),)
+        return await self._database.read(
+            lambda connection: dict(connection.execute(query("read_versions"), values).fetchall())
+        )
 
     async def messages(self, ids: Sequence[tuple[str, str]]) -> dict[str, Message]:
         def run(connection: sqlite3.Connection) -> dict[str, Message]:

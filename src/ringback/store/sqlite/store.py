@@ -9,6 +9,7 @@ from ringback.config import Settings
 from ringback.errors import StoreError
 from ringback.sign.sealing import Sealer
 from ringback.store import port
+from ringback.store.nodes import Nodes, Notices
 from ringback.store.sqlite.commit import Transaction, commit_together
 from ringback.store.sqlite.database import Database
 from ringback.store.sqlite.file import (
@@ -21,7 +22,7 @@ from ringback.store.sqlite.file import (
 from ringback.store.sqlite.guard import Guard
 from ringback.store.sqlite.history import SqliteHistory
 from ringback.store.sqlite.migrate import migrate
-from ringback.store.sqlite.nodes import SqliteNodes
+from ringback.store.sqlite.nodes import NoNotices, SqliteNodes
 from ringback.store.sqlite.path import SqlitePath
 from ringback.store.sqlite.place import Place
 from ringback.store.sqlite.readers import InlineReaders, Readers
@@ -64,7 +65,8 @@ class SqliteStore:
         self._trouble = trouble
         self._holding = holding
         self.path: port.Path = SqlitePath(database)
-        self.nodes: port.Nodes = SqliteNodes(database)
+        self.nodes: Nodes = SqliteNodes(database)
+        self.notices: Notices = NoNotices()
         self.resources: port.Resources = SqliteResources(database)
         self.history: port.History = SqliteHistory(database)
         self.tending: port.Tending = SqliteTending(database)

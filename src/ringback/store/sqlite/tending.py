@@ -15,6 +15,7 @@ from ringback.store.sqlite.database import Database
 from ringback.store.sqlite.rows import one, task_of, task_row
 from ringback.store.sqlite.sql import as_json, query
 
+RATE_KEPT_MS: Final = 60_000
 _WALK: Final = "expire_payloads"  # the walk that deletes payloads, in `progress`
 
 
@@ -63,6 +64,12 @@ class SqliteTending:
             return purged
 
         return await self._database.write(run)
+
+    async def forget_rates(self, *, limit: int) -> int:
+        before_us = (self._database.clock.now_ms() - RATE_KEPT_MS) * 1000
+        return await self._database.write(
+            lambda db: db.execute(query("delete_rates"), (before_us, limit)).rowcount
+        )
 
     async def reclaim(self, *, pages: int) -> int:
         def run(db: sqlite3.Connection) -> int:

@@ -262,8 +262,7 @@ END $$;
 
 -- ---- waiting ----------------------------------------------------------------------------------
 
--- Let deliveries wait, except those to deleted endpoints, and make their lanes due. Other nodes are
--- told when a lane became due earlier than it was.
+-- Let deliveries wait, except those to deleted endpoints, and make their lanes due.
 CREATE FUNCTION put_waiting(
     _endpoint_ids text[], _due_at_ms bigint[], _app_ids text[], _msg_ids text[],
     _attempts_made integer[], _triggers smallint[]
@@ -271,7 +270,6 @@ CREATE FUNCTION put_waiting(
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     _deleted text[];
-    _lowered bigint;
 BEGIN
     PERFORM share_lanes(_endpoint_ids);
     SELECT coalesce(array_agg(id), '{}') INTO _deleted
@@ -298,12 +296,6 @@ BEGIN
     ORDER BY wanted.endpoint_id
     ON CONFLICT (endpoint_id) DO UPDATE SET due_at_ms = excluded.due_at_ms
     WHERE lane.due_at_ms > excluded.due_at_ms;
-    GET DIAGNOSTICS _lowered = ROW_COUNT;
-    IF _lowered > 0 THEN
-        PERFORM pg_notify(
-            'ringback_due', (SELECT min(due)::text FROM unnest(_due_at_ms) AS due)
-        );
-    END IF;
 END $$;
 
 -- Make lanes say again when their earliest row is due; those into which something is just being

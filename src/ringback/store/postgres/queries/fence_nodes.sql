@@ -1,2 +1,2 @@
 -- From now on the nodes whose lease ran out may not write; all but one may be meant.
-SELECT fence_nodes($1, $2)
+SELECT fence_nodes($1)

@@ -1,2 +1,18 @@
--- Prolong a lease that stands.
-UPDATE node SET until_ms = $1 WHERE epoch = $2 AND id = $3 AND NOT is_gone RETURNING epoch
+-- Prolong a lease that stands, and see who else is there; nothing if it does not stand.
+WITH renewed AS (
+    UPDATE node SET until_ms = server_ms() + $3, skew_ms = $4
+    WHERE epoch = $1 AND id = $2 AND NOT is_gone
+    RETURNING epoch
+)
+SELECT
+    server_ms(),
+    count(*) FILTER (WHERE is_alive),
+    coalesce(array_agg(epoch ORDER BY epoch) FILTER (WHERE is_alive AND role <> 'api'), '{}'),
+    coalesce(min(epoch) FILTER (WHERE role <> 'api') = $1, false),
+    bool_or(NOT is_alive)
+FROM (
+    SELECT epoch, role, until_ms > server_ms() OR epoch = $1 AS is_alive
+    FROM node
+    WHERE NOT is_gone
+) AS one
+HAVING EXISTS (SELECT 1 FROM renewed)

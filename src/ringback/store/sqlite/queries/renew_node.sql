@@ -1,2 +1,2 @@
 -- Prolong a lease that stands.
-UPDATE node SET until_ms = ? WHERE epoch = ? AND id = ? AND is_gone = 0
+UPDATE node SET until_ms = ?, skew_ms = ? WHERE epoch = ? AND id = ? AND is_gone = 0

@@ -1,0 +1,2 @@
+-- Tell every node.
+SELECT pg_notify('ringback', $1)
