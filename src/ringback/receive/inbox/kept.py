@@ -8,18 +8,21 @@ with inbox.transaction(connection) as kept:
     kept.finish(event)                   # in a handler that opens its own transaction
 """
 
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final
 
 from ringback.clock import Clock
-from ringback.errors import ConfigError
+from ringback.errors import ConfigError, InboxUnavailable
 from ringback.receive.inbox import statements
 from ringback.receive.inbox.answers import not_ours, receipt, unavailable
 from ringback.receive.inbox.connection import dialect_of, execute, raw
 from ringback.receive.inbox.entry import Entry
 from ringback.receive.inbox.event import InboxEvent, Receipt, State
 from ringback.sign.event import VerifiedEvent
+
+_OPEN: Final = {1, 2, 3}  # libpq: active, in a transaction, in a failed one
 
 Read = Callable[[VerifiedEvent, str | None], list[Entry]]
 
@@ -58,38 +61,55 @@ class Kept:
 def committed(connection: Any) -> Iterator[None]:
     """A transaction around what is inside: committed at its end, rolled back by an exception.
 
-    Inside a transaction of Django's that is already open, its end decides.
+    Inside a transaction of Django's that is already open, its end decides. Raises ConfigError for a
+    connection that commits by itself, InboxUnavailable if the end did not commit.
     """
-    with _atomic(connection):
-        try:
-            _begin(raw(connection))
+    if _is_django(connection):
+        with _atomic(connection):
             yield
-        except BaseException:
-            if not _is_django(connection):
-                connection.rollback()
-            raise
-        if not _is_django(connection):
-            try:
-                connection.commit()
-            except Exception as error:
-                raise unavailable(error) from error
-
-
-def _begin(inner: Any) -> None:
-    """SQLite takes the lock at once; PostgreSQL begins by itself, unless it was told not to."""
-    if dialect_of(inner) == "sqlite":
-        if not inner.in_transaction:
-            inner.execute("BEGIN IMMEDIATE")
-    elif inner.autocommit and not _is_in_transaction(inner):
-        raise ConfigError(
-            "the connection commits each statement by itself; turn autocommit off for it"
+        return
+    try:
+        inner = _begun(connection)
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    try:
+        connection.commit()
+    except Exception as error:
+        raise unavailable(error) from error
+    if _is_in_transaction(inner):
+        raise InboxUnavailable(
+            f"the commit of a {type(connection).__qualname__} did not commit, so the event is not"
+            " kept; give the inbox a connection that it may commit"
         )
 
 
+def _begun(connection: Any) -> Any:
+    """The raw connection. SQLite takes its lock at once; PostgreSQL begins by itself."""
+    is_begun = getattr(connection, "in_transaction", None)
+    if callable(is_begun) and not is_begun():
+        connection.begin()  # else SQLAlchemy knows nothing of what we do, and commits nothing
+    inner = raw(connection)
+    if dialect_of(inner) == "sqlite":
+        if not inner.in_transaction:
+            inner.execute("BEGIN IMMEDIATE")
+    elif inner.autocommit:
+        raise ConfigError(
+            "the connection commits each statement by itself; turn autocommit off for it"
+        )
+    return inner
+
+
 def _is_in_transaction(inner: Any) -> bool:
-    """Django turns autocommit off for its own; psycopg tells."""
+    """Of a raw connection, which its pool may have closed by now."""
+    if isinstance(inner, sqlite3.Connection):
+        try:
+            return inner.in_transaction
+        except sqlite3.ProgrammingError:
+            return False
     status = getattr(getattr(inner, "info", None), "transaction_status", 0)
-    return bool(status)
+    return int(status) in _OPEN
 
 
 def _is_django(connection: Any) -> bool:
@@ -97,9 +117,9 @@ def _is_django(connection: Any) -> bool:
 
 
 def _atomic(connection: Any) -> AbstractContextManager[Any]:
-    if not _is_django(connection):
-        return nullcontext()
-    from django.db import transaction  # type: ignore[import-untyped,import-not-found,unused-ignore]
+    from django.db import (  # type: ignore[import-untyped,import-not-found,unused-ignore]
+        transaction,
+    )
 
     atomic: AbstractContextManager[Any] = transaction.atomic(using=connection.alias)
     return atomic
