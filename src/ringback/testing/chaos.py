@@ -5,9 +5,10 @@
         receiver.behaviour = "reset/body"           or the test does, for every path
         await receiver.received(2)                  wait for requests instead of sleeping
 
-It records every request that it reads to its end. `behaviours` lists what it can do: a name, and
-an argument where its table says so (`status/503`, `slow/0.2`, `retry-after/120`). Whatever a
-behaviour is in the middle of, leaving the context ends it. Only for tests: it has no limits.
+It records every request that it reads to its end. `listen.behaviours` lists what it can do: a name,
+and an argument where its table says so (`status/503`, `slow/0.2`, `retry-after/120`); `bomb/gzip`,
+`bomb/br` and `bomb/zstd` are here. Whatever a behaviour is in the middle of, leaving the context
+ends it. Only for tests: it has no limits.
 """
 
 import asyncio
@@ -20,7 +21,15 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from ringback.clock import Clock
-from ringback.testing.behaviours import BEFORE_BODY, BEHAVIOURS, Visit, answer_ok
+from ringback.listen.behaviours import (
+    BEFORE_BODY,
+    BEHAVIOURS,
+    Visit,
+    answer_ok,
+    chosen,
+    response,
+)
+from ringback.testing.bombs import BOMBS
 
 HEAD_BYTES_MAX: Final = 1024 * 1024
 BACKLOG: Final = 1_024
@@ -153,7 +162,8 @@ class ChaosReceiver:
         while not visit.writer.is_closing():
             head = await visit.reader.readuntil(b"\r\n\r\n")
             method, path, headers = _parsed(head)
-            name, argument = _chosen(self.behaviour or path)
+            asked = unquote((self.behaviour or path).partition("?")[0])
+            name, argument = chosen(asked.strip("/"))
             if name in BEFORE_BODY:
                 await BEFORE_BODY[name](visit, argument)
                 return
@@ -162,7 +172,7 @@ class ChaosReceiver:
             visit.requests += 1
             now_ms = self.clock.now_ms()
             await self._tell(visit, Received(method, path, headers, body, now_ms, visit.number))
-            await BEHAVIOURS.get(name, answer_ok)(visit, argument)
+            await _ALL.get(name, answer_ok)(visit, argument)
 
     async def _tell(self, visit: Visit, request: Received | None) -> None:
         async with self._changed:
@@ -188,10 +198,8 @@ def _parsed(head: bytes) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     return method, path, tuple((name, value.strip()) for name, _, value in pairs)
 
 
-def _chosen(behaviour: str) -> tuple[str, str]:
-    """`/drip/0.05?x=1` → ("drip", "0.05"); longer names win (`reset/body`)."""
-    path = unquote(behaviour.partition("?")[0]).strip("/")
-    if path in BEHAVIOURS or path in BEFORE_BODY:
-        return path, ""
-    name, _, argument = path.partition("/")
-    return name, argument
+async def _answer_with_bomb(visit: Visit, coding: str) -> None:
+    await visit.say(response("200 OK", BOMBS[coding], f"Content-Encoding: {coding}"))
+
+
+_ALL: Final = BEHAVIOURS | {"bomb": _answer_with_bomb}

@@ -1,0 +1,1 @@
+"""`ringback listen`: a receiver for this machine that shows, verifies and keeps, or misbehaves."""
