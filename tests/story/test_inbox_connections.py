@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 import psycopg
+import psycopg2  # type: ignore[import-untyped]
 import pytest
 import sqlalchemy
 from sqlalchemy.pool import NullPool
@@ -21,13 +22,14 @@ from ringback.receive.inbox.connection import raw
 from ringback.testing.inbox import Table, a_batch, all_in, an_event, inbox_database, quick
 
 Connect = Callable[[], Any]
-KINDS = ["sqlite3", "psycopg", "sqlalchemy on sqlite", "sqlalchemy on postgres"]
+KINDS = ["sqlite3", "psycopg", "psycopg2", "sqlalchemy on sqlite", "sqlalchemy on postgres"]
 
 
 class World:
     """A database and the way of an app to it."""
 
     def __init__(self, kind: str, url: str) -> None:
+        self.kind = kind
         self.url = url
         self.table = Table(url)
         self.engine: sqlalchemy.Engine | None = None
@@ -46,6 +48,8 @@ class World:
 def _connect(kind: str, url: str) -> Connect:
     if kind == "psycopg":
         return lambda: psycopg.connect(url)
+    if kind == "psycopg2":
+        return lambda: psycopg2_connection(url)
 
     @contextmanager
     def connect() -> Iterator[sqlite3.Connection]:
@@ -54,6 +58,12 @@ def _connect(kind: str, url: str) -> Connect:
             yield connection
 
     return connect
+
+
+@contextmanager
+def psycopg2_connection(url: str) -> Iterator[Any]:
+    with closing(psycopg2.connect(url)) as connection, connection:
+        yield connection
 
 
 @pytest.fixture(params=KINDS)
@@ -209,7 +219,8 @@ def plain(world: World) -> Iterator[Any]:
         with closing(sqlite3.connect(path, timeout=30)) as connection:
             yield connection
         return
-    with closing(psycopg.connect(world.url)) as connection:
+    library = psycopg2 if world.kind == "psycopg2" else psycopg
+    with closing(library.connect(world.url)) as connection:
         yield connection
 
 

@@ -1,8 +1,9 @@
-"""The receiver kit: verify any provider's webhooks.
+"""The receiver kit: verify any provider's webhooks, keep them, process them exactly once.
 
     from ringback.receive import verify
 
     event = verify("stripe", headers, body, secrets=["whsec_…"], now_s=time.time())
+    await inbox.receive(event)      # `ringback.receive.inbox` says how
 
 Importing it loads no framework, no server and no database driver; each name is loaded on its use.
 """
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from ringback.errors import (
+        InboxUnavailable,
         KeyNeeded,
         Malformed,
         Misconfigured,
         Mismatch,
         Missing,
         Stale,
+        TryLater,
+        Unprocessable,
         VerificationError,
     )
     from ringback.receive.documents import (
@@ -26,6 +30,14 @@ if TYPE_CHECKING:
         Fetch,
         with_documents,
         with_documents_async,
+    )
+    from ringback.receive.inbox import (
+        Inbox,
+        InboxEvent,
+        InboxSettings,
+        Listed,
+        SyncTransaction,
+        Transaction,
     )
     from ringback.receive.verification import providers, respond, sign, verify
     from ringback.sign.event import VerifiedEvent
@@ -41,7 +53,12 @@ __all__ = [
     "Fetch",
     "Field",
     "Header",
+    "Inbox",
+    "InboxEvent",
+    "InboxSettings",
+    "InboxUnavailable",
     "KeyNeeded",
+    "Listed",
     "Malformed",
     "Misconfigured",
     "Mismatch",
@@ -54,7 +71,11 @@ __all__ = [
     "SecretText",
     "Signed",
     "Stale",
+    "SyncTransaction",
     "Timestamp",
+    "Transaction",
+    "TryLater",
+    "Unprocessable",
     "VerificationError",
     "VerifiedEvent",
     "hmac_scheme",
@@ -68,11 +89,13 @@ __all__ = [
 
 _ROOMS: Final = {
     "ringback.errors": (
-        "KeyNeeded Malformed Misconfigured Mismatch Missing Stale VerificationError"
+        "InboxUnavailable KeyNeeded Malformed Misconfigured Mismatch Missing Stale TryLater"
+        " Unprocessable VerificationError"
     ),
     "ringback.receive.documents": (
         "AsyncFetch Documents Fetch with_documents with_documents_async"
     ),
+    "ringback.receive.inbox": ("Inbox InboxEvent InboxSettings Listed SyncTransaction Transaction"),
     "ringback.receive.verification": "providers respond sign verify",
     "ringback.sign.event": "VerifiedEvent",
     "ringback.sign.hmac_scheme": "Timestamp hmac_scheme",

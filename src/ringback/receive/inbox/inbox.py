@@ -345,8 +345,12 @@ def _driver(database: Any, settings: InboxSettings) -> Driver:
             transaction_s=settings.sqlite_transaction_s,
         )
     if isinstance(database, str) or type(database).__module__.startswith("asyncpg"):
-        from ringback.receive.inbox.postgres import PostgresDriver
-
+        try:
+            from ringback.receive.inbox.postgres import PostgresDriver
+        except ModuleNotFoundError:
+            raise ConfigError(
+                "the inbox needs asyncpg for PostgreSQL: pip install asyncpg"
+            ) from None
         return PostgresDriver(database, concurrency=settings.concurrency)
     if callable(database):
         return AppDriver(database)
