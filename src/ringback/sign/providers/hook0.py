@@ -4,8 +4,8 @@
     key   the UTF-8 bytes of the subscription's secret
 
 Only `v1` is accepted: `v0` covers the body and not the headers, and the id is in one. Values and
-body are joined by what may be in them too; so an id must be a UUID and a body JSON, and nothing can
-be moved from one to the other.
+body are joined by what may be in them too; so an id must be a UUID and a body a JSON object, and
+nothing can be moved from one to the other.
 
 Documentation: https://documentation.hook0.com/how-to-guides/secure-webhook-endpoints. Sure: the
 vector of Hook0's own tests is in the test suite. Coinbase sends through it: see `coinbase`.
@@ -51,6 +51,8 @@ def check(request: Request, terms: Terms) -> Proof:
     if found < 0:
         raise _refusal(candidates)
     payload = json_of(request.body)
+    if not isinstance(payload, dict):
+        raise Malformed("the body is not a JSON object")
     check_fresh(timestamp_s, now_s=terms.now_s, tolerance_s=terms.tolerance_s)
     return Proof(found, timestamp_s, _id(request, names), payload)
 

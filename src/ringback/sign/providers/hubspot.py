@@ -25,7 +25,7 @@ from ringback.sign.event import each
 from ringback.sign.hmac_scheme import beside, url_of
 from ringback.sign.instant import TOLERANCE_S, check_fresh, milliseconds, written
 from ringback.sign.layout import encoded, is_signature
-from ringback.sign.payload import as_json
+from ringback.sign.payload import as_json, json_of
 from ringback.sign.request import Request
 from ringback.sign.scheme import Draft, Field, Joined, Part, Proof, Scheme, Signed, Terms
 from ringback.sign.secret_text import SecretText, key_reader
@@ -75,6 +75,14 @@ def envelope(draft: Draft, payload: object) -> bytes:
     inner = payload if isinstance(payload, dict) else {}
     event = {"eventId": draft.id, "subscriptionId": 1, "objectId": 1, "occurredAt": 1}
     return as_json([{**inner, **event, "subscriptionType": draft.type}])
+
+
+def object_or_list(body: bytes) -> Any:
+    """The JSON of a body that was hashed and not signed. Raises Malformed for anything else."""
+    payload = json_of(body)
+    if not isinstance(payload, dict | list):
+        raise Malformed("the body is neither a JSON object nor a list")
+    return payload
 
 
 def spellings(url: str) -> tuple[bytes, bytes]:

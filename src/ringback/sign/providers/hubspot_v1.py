@@ -17,8 +17,14 @@ from typing import Final
 from ringback.errors import Malformed
 from ringback.sign.hmac_scheme import beside
 from ringback.sign.layout import is_signature
-from ringback.sign.payload import json_of
-from ringback.sign.providers.hubspot import DOCUMENTATION, SECRET, envelope, parts, refusal
+from ringback.sign.providers.hubspot import (
+    DOCUMENTATION,
+    SECRET,
+    envelope,
+    object_or_list,
+    parts,
+    refusal,
+)
 from ringback.sign.request import Request
 from ringback.sign.scheme import Draft, Proof, Scheme, Signed, Terms
 
@@ -37,7 +43,7 @@ def check(request: Request, terms: Terms) -> Proof:
             found = index
     if found < 0:
         raise refusal(is_well_formed=is_signature(given, "hex", 32))
-    return Proof(found, payload=json_of(request.body))
+    return Proof(found, payload=object_or_list(request.body))
 
 
 def sign(draft: Draft, signing: str) -> Signed:

@@ -17,11 +17,11 @@ from typing import Final
 from ringback.errors import Malformed
 from ringback.sign.hmac_scheme import beside, url_of
 from ringback.sign.layout import is_signature
-from ringback.sign.payload import json_of
 from ringback.sign.providers.hubspot import (
     DOCUMENTATION,
     SECRET,
     envelope,
+    object_or_list,
     parts,
     refusal,
     spellings,
@@ -45,7 +45,7 @@ def check(request: Request, terms: Terms) -> Proof:
                 found = index
     if found < 0:
         raise refusal(is_well_formed=is_signature(given, "hex", 32))
-    return Proof(found, payload=json_of(request.body) if request.body else None)
+    return Proof(found, payload=object_or_list(request.body) if request.body else None)
 
 
 def sign(draft: Draft, signing: str) -> Signed:
