@@ -19,6 +19,7 @@
     │   ├── Stale                authentic, but signed too long ago or in the future
     │   ├── KeyNeeded            the provider's certificate or key must be fetched first
     │   └── Misconfigured        the receiver's own mistake: secret, URL or raw body
+    ├── FetchFailed              a provider's certificate or key could not be fetched
     ├── InboxError
     │   ├── InboxUnavailable     what was received is not known to be kept: answer 503
     │   ├── TransactionEnded     a handler uses its transaction after it was rolled back
@@ -134,6 +135,10 @@ class Misconfigured(VerificationError):
     """The receiver's own mistake; the answer is a 5xx, so that the provider tries again later."""
 
     status = 500
+
+
+class FetchFailed(RingbackError):
+    """A provider's certificate or key could not be fetched, or must not be from there."""
 
 
 class InboxError(RingbackError):
