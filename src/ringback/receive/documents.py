@@ -38,7 +38,10 @@ class AsyncFetch(Protocol):
 
 
 class Documents:
-    """What was fetched, for one process. Not for use by several threads at the same moment."""
+    """What was fetched, for one process.
+
+    Any thread may ask `fresh` at any moment; the rest is for one at a time.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[float, bytes]] = {}
@@ -48,7 +51,8 @@ class Documents:
     def fresh(self, now_s: float) -> Mapping[str, bytes]:
         """The documents that may be used now."""
         since = now_s - KEPT_S
-        return {url: document for url, (at_s, document) in self._kept.items() if at_s > since}
+        kept = tuple(self._kept.items())
+        return {url: document for url, (at_s, document) in kept if at_s > since}
 
     def begin(self, url: str, now_s: float) -> None:
         """Counts a fetch. Raises KeyNeeded if it failed a moment ago, or if there were too many."""
