@@ -11,7 +11,13 @@ from typing import Any, Final, TypeVar
 from ringback.clock import Clock
 from ringback.errors import StoreCorrupt, StoreUnavailable
 from ringback.store.postgres.connection import Connection
-from ringback.store.postgres.faults import FAULTS, is_lost, is_worth_repeating, translated
+from ringback.store.postgres.faults import (
+    FAULTS,
+    is_lost,
+    is_on_standby,
+    is_worth_repeating,
+    translated,
+)
 from ringback.store.postgres.pool import Pool
 from ringback.store.postgres.rows import EndpointRows
 from ringback.store.trouble import Trouble
@@ -122,7 +128,7 @@ class Database:
 
     def _fault(self, error: BaseException, pool: Pool, *, is_writing: bool) -> BaseException:
         """The error of ours, remembered if it is about the database."""
-        if is_lost(error):
+        if is_lost(error) or is_on_standby(error):
             pool.forget_idle()
         in_our_words = translated(error)
         if isinstance(in_our_words, StoreCorrupt) and is_writing:

@@ -18,7 +18,14 @@ from ringback.errors import (
     StoreUnavailable,
 )
 
-FAULTS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# The driver's own confusion is one too: it comes when a server says good-bye to an idle connection.
+FAULTS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 _WHAT_TO_DO: Final = {
     "25006": "it takes no writes; connect to the primary, not to a standby",
@@ -30,7 +37,6 @@ _WHAT_TO_DO: Final = {
     "57014": "a statement took too long; see pg_stat_activity for what keeps the server busy",
     "57P01": "it is being stopped; start it again",
     "57P02": "it crashed and recovers",
-    "57P03": "it is starting or stopping",
     "58030": "its disk reports an error; check the volume and the server's log",
 }
 _CORRUPT: Final = frozenset({"XX001", "XX002"})
@@ -38,6 +44,7 @@ _CORRUPT: Final = frozenset({"XX001", "XX002"})
 _AGAIN: Final = frozenset({"40001", "40P01", "23514"})
 _UNAVAILABLE_CLASSES: Final = frozenset({"08", "40", "53", "57", "58"})
 _MISSING: Final = frozenset({"42P01", "42703", "42883", "3F000"})  # table, column, function, schema
+_STARTING: Final = "57P03"
 _FENCED: Final = "RB001"  # raised by `hold_lease` in the schema
 _TEXT_REFUSED: Final = "22021"
 _SETTINGS: Final = {
@@ -62,21 +69,23 @@ def fenced() -> Fenced:
 
 
 def _of_state(error: BaseException, state: str) -> BaseException:
-    fault: BaseException = error
+    fault, said = error, _said(error)
     if state == _FENCED:
         fault = fenced()
     elif state in _CORRUPT:
         fault = StoreCorrupt(
-            f"the database is damaged ({error}); stop the service and restore a backup"
+            f"the database is damaged ({said}); stop the service and restore a backup"
         )
     elif state in _MISSING:
-        fault = SchemaMismatch(f"the schema is not ours ({error}); run `ringback migrate up`")
+        fault = SchemaMismatch(f"the schema is not ours ({said}); run `ringback migrate up`")
     elif state == _TEXT_REFUSED:
         fault = BadRequest("A text holds the character NUL, which cannot be kept; take it out")
+    elif state == _STARTING:  # the server says in many words how far it is
+        fault = StoreUnavailable("the database is starting or stopping; try again")
     elif what_to_do := _WHAT_TO_DO.get(state):
-        fault = StoreUnavailable(f"the database cannot be used just now ({error}): {what_to_do}")
+        fault = StoreUnavailable(f"the database cannot be used just now ({said}): {what_to_do}")
     elif state[:2] in _UNAVAILABLE_CLASSES:
-        fault = StoreUnavailable(f"the database cannot be used just now ({error}); try again")
+        fault = StoreUnavailable(f"the database cannot be used just now ({said}); try again")
     return fault
 
 
@@ -98,6 +107,11 @@ def may_be_committed(error: StoreUnavailable) -> bool:
     return error.__cause__ is not None and is_lost(error.__cause__)
 
 
+def is_on_standby(error: BaseException) -> bool:
+    """Whether the server takes no writes (any more): another one may."""
+    return isinstance(error, asyncpg.ReadOnlySQLTransactionError)
+
+
 def is_taken(error: BaseException) -> bool:
     """Whether what is to be made exists already."""
     return isinstance(error, asyncpg.UniqueViolationError | asyncpg.DuplicateTableError)
@@ -113,12 +127,19 @@ def is_forbidden(error: BaseException) -> bool:
     return isinstance(error, asyncpg.InsufficientPrivilegeError)
 
 
+def standby(url: str) -> StoreUnavailable:
+    """A server that answers, and takes no writes."""
+    return StoreUnavailable(
+        f"{masked(url).partition('?')[0]} takes no writes; connect to the primary, or promote it"
+    )
+
+
 def unreachable(error: BaseException, url: str) -> StoreError | ConfigError:
     """Why there is no connection. Never shows the password."""
     where = masked(url).partition("?")[0]
     if isinstance(error, asyncpg.PostgresError):
         if why := _SETTINGS.get(error.sqlstate or ""):
-            return ConfigError(f"database: {where}: {why} ({error})")
+            return ConfigError(f"database: {where}: {why} ({_said(error)})")
         fault = translated(error)
         if isinstance(fault, StoreError):
             return fault
@@ -128,12 +149,16 @@ def unreachable(error: BaseException, url: str) -> StoreError | ConfigError:
             f"database: {where} cannot be understood; write postgresql://USER:PASSWORD@HOST:5432/NAME"
             " with special characters of the password as %XX"
         )
-    why = str(error) or type(error).__name__
+    why = _said(error)
     return StoreUnavailable(
         f"no connection to {where} ({why}); is the server running, and does it listen there?"
     )
 
 
 def _cut_off(error: BaseException) -> StoreUnavailable:
-    why = str(error) or type(error).__name__
-    return StoreUnavailable(f"the connection to the database broke ({why}); try again")
+    return StoreUnavailable(f"the connection to the database broke ({_said(error)}); try again")
+
+
+def _said(error: BaseException) -> str:
+    """The first line; details and hints of the server follow it, and may quote rows."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -3,22 +3,31 @@
 Smaller than asyncpg's own pool, and cheaper: nothing is sent to the server when a connection comes
 back, because nothing of ours outlives a transaction. A connection that broke, or comes back inside
 a transaction, is thrown away; the next use makes a new one. So a restart of the server needs no
-help.
+help. Who could not connect is not asked again at once: a server that recovers has enough to do.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
+from ringback.clock import Clock
 from ringback.errors import ConfigError, SchemaMismatch, StoreUnavailable
 from ringback.store.postgres.connection import Connection
+
+CONNECT_AGAIN_S: Final = 0.1
 
 
 class Pool:
     """`size` connections at most; the most recently used goes first, so few stay busy."""
 
     def __init__(
-        self, connect: Callable[[], Awaitable[Connection]], size: int, *, wait_s: float
+        self,
+        connect: Callable[[], Awaitable[Connection]],
+        size: int,
+        *,
+        wait_s: float,
+        clock: Clock,
     ) -> None:
         self._connect = connect
         self._wait_s = wait_s
@@ -26,6 +35,9 @@ class Pool:
         self._idle: list[Connection] = []
         self._lent: set[Connection] = set()
         self._is_closed = False
+        self._clock = clock
+        self._refused_until_s = 0.0
+        self._why_refused = ""
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[Connection]:
@@ -83,12 +95,16 @@ class Pool:
                 return connection
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
+        if self._clock.monotonic() < self._refused_until_s:
+            raise StoreUnavailable(self._why_refused)
         try:
             return await self._connect()
         except (ConfigError, SchemaMismatch, StoreUnavailable) as error:
             # It worked at the start, so it is the server that changed: wait until it is put right.
+            self._why_refused = str(error)
+            self._refused_until_s = self._clock.monotonic() + CONNECT_AGAIN_S
             # Without a cause: nothing was sent, so nobody has to ask what became of it.
-            raise StoreUnavailable(str(error)) from None
+            raise StoreUnavailable(self._why_refused) from None
 
     def _give_back(self, connection: Connection) -> None:
         if connection.is_closed():

@@ -6,7 +6,7 @@ from ringback.errors import StoreError
 from ringback.sign.sealing import Sealer
 from ringback.store import port
 from ringback.store.nodes import Nodes, Notices
-from ringback.store.postgres.connection import Connection, connect
+from ringback.store.postgres.connection import Connection, Servers
 from ringback.store.postgres.database import Database
 from ringback.store.postgres.doubt import Doubts
 from ringback.store.postgres.faults import FAULTS, is_forbidden, translated
@@ -50,7 +50,8 @@ async def open_store(settings: Settings, clock: Clock) -> PostgresStore:
 
     Raises ConfigError, StoreUnavailable, StoreCorrupt or SchemaMismatch.
     """
-    connection = await connect(settings)
+    servers = Servers(settings)
+    connection = await servers.connect()
     try:
         await migrate(connection, now_ms=clock.now_ms())
         await _make_partitions(connection, settings, clock)
@@ -61,11 +62,11 @@ async def open_store(settings: Settings, clock: Clock) -> PostgresStore:
         connection.terminate()
         raise
     wait_s = settings.postgres_statement_timeout_s
-    writers = Pool(lambda: connect(settings), settings.postgres_pool, wait_s=wait_s)
+    writers = Pool(servers.connect, settings.postgres_pool, wait_s=wait_s, clock=clock)
     writers.add(connection)
     database = Database(
         writers,
-        Pool(lambda: connect(settings), settings.postgres_readers, wait_s=wait_s),
+        Pool(servers.connect, settings.postgres_readers, wait_s=wait_s, clock=clock),
         endpoints=EndpointRows(Sealer(settings.main_secret), clock),
         clock=clock,
         trouble=Trouble(clock),
