@@ -1,6 +1,7 @@
 """Kill nodes with SIGKILL at random, under load: others take over, nothing accepted is lost.
 
-Three nodes over one database with fsync on. What a dead node had in flight is what may arrive twice: the database itself notes it.
+Three nodes over one database with fsync on. What a dead node had in flight is what may arrive
+twice: the database itself notes it.
 
 RINGBACK_TEST_KILLS is how often to kill, all worlds together.
 """
@@ -14,8 +15,8 @@ import pytest
 import uvloop
 
 from ringback.testing.fleet import Fleet, Outcome
-from ringback.testing.process import ServiceProcess
 from ringback.testing.postgres import durable_server
+from ringback.testing.process import ServiceProcess
 
 KILLS = int(os.environ.get("RINGBACK_TEST_KILLS", "100"))
 NODES = 3
@@ -46,7 +47,7 @@ def test_nothing_accepted_is_lost_when_nodes_are_killed(world: str, tmp_path: Pa
 
 async def kill_again_and_again(world: str, tmp_path: Path, *, kills: int) -> Outcome:
     url = durable_server().create_database()
-    async with Fleet(tmp_path, url, nodes=NODES, **LEASE, **WORLDS[world]) as fleet:
+    async with Fleet(tmp_path, url, nodes=NODES, settings=LEASE | WORLDS[world]) as fleet:
         left = Kills(kills)
         async with asyncio.TaskGroup() as group:
             for place, node in enumerate(fleet.nodes):

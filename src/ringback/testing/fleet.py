@@ -11,10 +11,12 @@ explains. Leaving the context ends every process.
 """
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
+import msgspec
 from msgspec import Struct
 
 from ringback.testing.caller import Caller
@@ -25,9 +27,11 @@ from ringback.testing.process import ServiceProcess
 from ringback.testing.witness import Witness
 
 SETTLE_S_MAX: Final = 120.0
+LINES_SHOWN: Final = 40
 SETTINGS: Final = {
     "RINGBACK_RETRY_SCHEDULE": ",".join(["0.1"] * 30),
     "RINGBACK_LOG_FORMAT": "json",
+    "RINGBACK_LOG_LEVEL": "warning",
     # Under a fault every message may fail for a while: receivers must not be spared for long.
     "RINGBACK_BREAKER_OPEN_S": "0.2",
     "RINGBACK_BREAKER_OPEN_S_MAX": "0.2",
@@ -61,11 +65,10 @@ class Fleet:
     """`urls` are those of the database, the nodes take them in turn; the witness the first."""
 
     def __init__(
-        self, directory: Path, *urls: str, nodes: int, is_witnessed: bool = True, **settings: str
+        self, directory: Path, *urls: str, nodes: int, settings: Mapping[str, str] | None = None
     ) -> None:
-        self._is_witnessed = is_witnessed
         self.nodes = [
-            _node(directory / f"node-{place}", urls[place % len(urls)], settings)
+            _node(directory / f"node-{place}", urls[place % len(urls)], settings or {})
             for place in range(nodes)
         ]
         self.witness = Witness(urls[0])
@@ -90,6 +93,8 @@ class Fleet:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is not None:
+            print("\n".join(self.stderr.splitlines()[-LINES_SHOWN:]))  # noqa: T201  it failed: why?
         if hasattr(self, "publishers"):
             self.publishers.cancel()
         for node in self.nodes:
@@ -104,6 +109,11 @@ class Fleet:
     def stderr(self) -> str:
         return "".join(node.stderr for node in self.nodes)
 
+    def said(self, event: str) -> list[Any]:
+        """All log lines of all nodes for an event."""
+        lines = [line for line in self.stderr.splitlines() if f'"event":"{event}"' in line]
+        return [msgspec.json.decode(line) for line in lines]
+
     def caller(self, place: int = 0) -> Caller:
         """A caller of one node."""
         return Caller(self.nodes[place].url, self.token)
@@ -116,8 +126,7 @@ class Fleet:
         return await self._reckon()
 
     async def _begin(self) -> None:
-        if self._is_witnessed:
-            await self.witness.begin()
+        await self.witness.begin()
         await asyncio.gather(*(node.start() for node in self.nodes))
         async with self.caller() as caller:
             self.app_id = (await caller.made("/app", {"name": "Shop"}))["id"]
@@ -183,6 +192,6 @@ class Fleet:
             raise AssertionError(f"a post became several messages, or another one: {other}")
 
 
-def _node(directory: Path, url: str, settings: dict[str, str]) -> ServiceProcess:
+def _node(directory: Path, url: str, settings: Mapping[str, str]) -> ServiceProcess:
     directory.mkdir()
     return ServiceProcess(directory, **{**SETTINGS, "RINGBACK_DATABASE": url, **settings})

@@ -136,8 +136,8 @@ class _Way:
         except OSError:
             self.reset()
             return
-        self._server = cast(asyncio.Transport, transport)
-        self._server.write(bytes(self._early))
+        self._server = transport
+        transport.write(bytes(self._early))
 
     def asked(self, sent: bytes) -> None:
         if self._gate.is_silent:

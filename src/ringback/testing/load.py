@@ -20,6 +20,7 @@ PATHS: Final = ("/steady", "/flaky")
 EVENT_TYPE: Final = "order.paid"
 UNLUCKY_FAILURES: Final = 2
 ANSWER_S_MAX: Final = 120.0
+REST_S: Final = 0.03
 
 Place = tuple[str, str]  # message id, path of the endpoint
 
@@ -147,7 +148,7 @@ class Publishers:
                 self._note(number, msg_id)
                 return turn
             turn += 1
-            await asyncio.sleep(0.01)  # sleeps: perhaps no node answers just now
+            await asyncio.sleep(REST_S)  # sleeps: perhaps no node answers just now
 
     async def _post(self, caller: Caller, number: int) -> str | None:
         """The id, or None when it was refused for now. Raises Refused or Broken."""

@@ -22,7 +22,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.util import find_spec
@@ -56,7 +56,12 @@ SETTINGS: Final = {
     "log_min_messages": "fatal",
     "autovacuum_naptime": "5s",
 }
-DURABLE: Final = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+DURABLE: Final = {
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    "recovery_init_sync_method": "syncfs",  # faster for the many small files of test databases
+}
 
 
 class PostgresServer:
@@ -258,6 +263,19 @@ def durable_server() -> PostgresServer:
     atexit.register(server.close)
     server.start()
     return server
+
+
+async def aside(act: Callable[[], None]) -> None:
+    """Start, stop or promote a server while the event loop goes on.
+
+    All in one thread that stays, because a server ends with the thread that started it.
+    """
+    await asyncio.get_running_loop().run_in_executor(_keeper(), act)
+
+
+@cache
+def _keeper() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1)
 
 
 @contextlib.contextmanager
