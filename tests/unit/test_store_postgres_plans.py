@@ -409,4 +409,10 @@ def literal(value: Any) -> str:
         return "'" + value.replace("'", "''") + "'"
     if isinstance(value, bool | int):
         return str(value)
-    return literal("{" + ",".join(map(json.dumps, value)) + "}")
+    elements = [row_literal(one) if isinstance(one, tuple) else one for one in value]
+    return literal("{" + ",".join(map(json.dumps, elements)) + "}")
+
+
+def row_literal(row: tuple[Any, ...]) -> str:
+    """A row of ids and numbers, as an element of an array."""
+    return "(" + ",".join(map(str, row)) + ")"

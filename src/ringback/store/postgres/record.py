@@ -10,8 +10,7 @@ attempts are known by their ids, what went back without one by the batch that ha
 """
 
 from collections.abc import Sequence
-from itertools import chain
-from typing import Any, Final
+from typing import Any
 
 from ringback.clock import first_id_at
 from ringback.model import Attempt, Delivery
@@ -19,10 +18,8 @@ from ringback.store.port import Disable, Lease, Record, Waiting
 from ringback.store.postgres import waiting
 from ringback.store.postgres.connection import Connection
 from ringback.store.postgres.database import Database
-from ringback.store.postgres.rows import attempt_row, batch_text, columns, deliveries_of
+from ringback.store.postgres.rows import attempt_row, batch_text, deliveries_of, waiting_row
 from ringback.store.postgres.sql import query
-
-ATTEMPT_COLUMNS: Final = 15
 
 Fulfilment = tuple[int, str, str, int]  # batch, message, endpoint, trigger
 
@@ -122,15 +119,12 @@ async def _disable(connection: Connection, disable: Disable) -> None:
 
 
 def _parameters(lease: Lease, what: Record, late: Sequence[Waiting]) -> Sequence[Any]:
-    return tuple(
-        chain(
-            (lease.epoch, lease.node_id),
-            columns([attempt_row(attempt) for attempt in what.attempts], ATTEMPT_COLUMNS),
-            (
-                what.finished_batches,
-                [health.endpoint_id for health in what.health],
-                [health.failing_since_ms for health in what.health],
-            ),
-            waiting.waiting_columns(late),
-        )
+    return (
+        lease.epoch,
+        lease.node_id,
+        [attempt_row(attempt) for attempt in what.attempts],
+        what.finished_batches,
+        [health.endpoint_id for health in what.health],
+        [health.failing_since_ms for health in what.health],
+        [waiting_row(one) for one in late],
     )

@@ -26,6 +26,7 @@ from ringback.model import (
     Trigger,
 )
 from ringback.sign.sealing import NONCE_BYTES, Sealer, owner
+from ringback.store.port import NewMessage, Waiting
 from ringback.store.postgres.connection import Connection
 from ringback.store.postgres.sql import Row, as_json
 
@@ -46,20 +47,24 @@ _STATUSES: Final = tuple(AttemptStatus)
 # ---- messages -----------------------------------------------------------------------------------
 
 
-def message_row(message: Message) -> Row:
-    """A row of `accept_messages`."""
+def message_row(new: NewMessage) -> Row:
+    """A `message_row` of the schema."""
+    message, key = new.message, new.idempotency
     channels = message.channels
     return (
+        message.created_at_ms,
+        message.payload_expires_at_ms or 0,
+        new.routing_version,
+        None if key is None else key.expires_at_ms,
         message.app_id,
         message.id,
-        message.created_at_ms,
         message.event_type,
         message.event_id or "",
         "" if channels is None else as_json(channels),
-        message.payload_expires_at_ms or 0,
+        _storable(message.content_type),
         message.payload,
         message.raw_body,
-        _storable(message.content_type),
+        None if key is None else key.digest,
     )
 
 
@@ -82,20 +87,20 @@ def message_of(row: Sequence[Any]) -> Message:
 
 
 def attempt_row(attempt: Attempt) -> Row:
-    """A row of `record_attempts`."""
+    """An `attempt_row` of the schema."""
     timings = attempt.timings
     headers = attempt.response_headers
     return (
+        attempt.batch_id,
+        attempt.started_at_ms,
+        attempt.next_at_ms or 0,
+        attempt.number,
+        attempt.status_code,
+        attempt.trigger,
+        attempt.status,
         attempt.id,
         attempt.msg_id,
         attempt.endpoint_id,
-        attempt.batch_id,
-        attempt.number,
-        int(attempt.trigger),
-        int(attempt.status),
-        attempt.status_code,
-        attempt.started_at_ms,
-        attempt.next_at_ms or 0,
         as_json(
             (
                 timings.dns_ms,
@@ -130,6 +135,23 @@ def attempt_of(row: Sequence[Any]) -> Attempt:
         timings=Timings(*_decode_timings(row[13])),
         started_at_ms=row[14],
         next_at_ms=row[15] or None,
+    )
+
+
+# ---- waiting ------------------------------------------------------------------------------------
+
+
+def waiting_row(waiting: Waiting, place: int = 0) -> Row:
+    """A `waiting_row` of the schema; `place`, from 1, is that of its message among others."""
+    delivery = waiting.delivery
+    return (
+        waiting.due_at_ms,
+        place,
+        delivery.attempts_made,
+        delivery.trigger,
+        delivery.endpoint_id,
+        delivery.app_id,
+        delivery.msg_id,
     )
 
 
@@ -322,11 +344,6 @@ def task_of(row: Sequence[Any]) -> Task:
 async def one(connection: Connection, text: str, *values: Any) -> Sequence[Any] | None:
     """The first row of a query, None when it has none."""
     return await connection.fetchrow(text, *values)
-
-
-def columns(rows: Sequence[Row], count: int) -> tuple[Sequence[Any], ...]:
-    """Rows turned into `count` columns, for `unnest`."""
-    return tuple(zip(*rows, strict=True)) if rows else ((),) * count
 
 
 def _text_or_none(values: Sequence[str] | Mapping[str, object] | None) -> str | None:

@@ -14,10 +14,8 @@ from collections.abc import Sequence
 
 from ringback.store.port import Waiting
 from ringback.store.postgres.connection import Connection
-from ringback.store.postgres.rows import columns
-from ringback.store.postgres.sql import Row, query
-
-WAITING_COLUMNS = 6
+from ringback.store.postgres.rows import waiting_row
+from ringback.store.postgres.sql import query
 
 
 async def put(connection: Connection, waiting: Sequence[Waiting]) -> None:
@@ -26,12 +24,7 @@ async def put(connection: Connection, waiting: Sequence[Waiting]) -> None:
     Lock nothing of an application or an endpoint after this, in the same transaction.
     """
     if waiting:
-        await connection.execute(query("insert_waiting"), *waiting_columns(waiting))
-
-
-def waiting_columns(waiting: Sequence[Waiting]) -> tuple[Sequence[object], ...]:
-    """Parameters of `put_waiting`."""
-    return columns([_row(one) for one in waiting], WAITING_COLUMNS)
+        await connection.execute(query("insert_waiting"), [waiting_row(one) for one in waiting])
 
 
 async def park(connection: Connection, app_id: str, endpoint_id: str) -> None:
@@ -62,15 +55,3 @@ async def own(connection: Connection, endpoint_ids: Sequence[str]) -> None:
     Needed before their lanes are raised or taken away.
     """
     await connection.execute(query("own_lanes"), endpoint_ids)
-
-
-def _row(waiting: Waiting) -> Row:
-    delivery = waiting.delivery
-    return (
-        delivery.endpoint_id,
-        waiting.due_at_ms,
-        delivery.app_id,
-        delivery.msg_id,
-        delivery.attempts_made,
-        int(delivery.trigger),
-    )

@@ -262,32 +262,40 @@ END $$;
 
 -- ---- waiting ----------------------------------------------------------------------------------
 
+-- Deliveries that are to wait. `place` says whose they are among messages that are being accepted.
+CREATE TYPE waiting_row AS (
+    due_at_ms     bigint,
+    place         integer,
+    attempts_made integer,
+    trigger       smallint,
+    endpoint_id   text,
+    app_id        text,
+    msg_id        text
+);
+
 -- Let deliveries wait, except those to deleted endpoints, and make their lanes due.
-CREATE FUNCTION put_waiting(
-    _endpoint_ids text[], _due_at_ms bigint[], _app_ids text[], _msg_ids text[],
-    _attempts_made integer[], _triggers smallint[]
-) RETURNS void
+CREATE FUNCTION put_waiting(_late waiting_row[]) RETURNS void
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
+    _endpoint_ids text[];
     _deleted text[];
 BEGIN
+    SELECT array_agg(DISTINCT endpoint_id) INTO _endpoint_ids FROM unnest(_late);
     PERFORM share_lanes(_endpoint_ids);
     SELECT coalesce(array_agg(id), '{}') INTO _deleted
     FROM endpoint WHERE id = ANY (_endpoint_ids) AND is_deleted;
 
     INSERT INTO waiting (endpoint_id, due_at_ms, app_id, msg_id, attempts_made, trigger)
     SELECT endpoint_id, due_at_ms, app_id, msg_id, attempts_made, trigger
-    FROM unnest(_endpoint_ids, _due_at_ms, _app_ids, _msg_ids, _attempts_made, _triggers)
-        WITH ORDINALITY
-        AS one (endpoint_id, due_at_ms, app_id, msg_id, attempts_made, trigger, place)
+    FROM unnest(_late) WITH ORDINALITY AS late
     WHERE endpoint_id <> ALL (_deleted)
-    ORDER BY place;
+    ORDER BY ordinality;
 
     INSERT INTO lane (endpoint_id, app_id, due_at_ms)
     SELECT wanted.endpoint_id, wanted.app_id, wanted.due_at_ms
     FROM (
         SELECT endpoint_id, min(app_id) AS app_id, min(due_at_ms) AS due_at_ms
-        FROM unnest(_endpoint_ids, _app_ids, _due_at_ms) AS one (endpoint_id, app_id, due_at_ms)
+        FROM unnest(_late)
         WHERE endpoint_id <> ALL (_deleted)
         GROUP BY endpoint_id
     ) AS wanted
@@ -332,35 +340,48 @@ END $$;
 
 -- ---- the path ---------------------------------------------------------------------------------
 
--- Accept messages, all in one: one row for each that is refused, and why. `_now` is what each hands
--- over at once, as the inside of a JSON array; `_waiting_places` says whose a waiting row is.
--- Arrays of what hardly any message has may be NULL.
+-- A message that somebody wants accepted, routed by a version of its application.
+CREATE TYPE message_row AS (
+    created_at_ms         bigint,
+    payload_expires_at_ms bigint,
+    version               bigint,
+    key_expires_at_ms     bigint,
+    app_id                text,
+    id                    text,
+    event_type            text,
+    event_id              text,
+    channels              text,
+    content_type          text,
+    payload               bytea,
+    raw_body              bytea,
+    digest                bytea
+);
+
+-- Accept messages, all in one: one row for each that is refused, and why. `_batch` is what they
+-- hand over at once, `_late` what waits. By which versions they were routed is said once more for
+-- all together, so that usually nothing has to be asked of each.
 CREATE FUNCTION accept_messages(
-    _epoch bigint, _node_id text, _batch_id bigint,
-    _app_ids text[], _ids text[], _created_at_ms bigint[], _event_types text[], _event_ids text[],
-    _channels text[], _payload_expires_at_ms bigint[], _payloads bytea[], _raw_bodies bytea[],
-    _content_types text[], _versions bigint[], _now text[],
-    _digests bytea[], _key_expires_at_ms bigint[],
-    _waiting_places integer[], _waiting_endpoint_ids text[], _waiting_due_at_ms bigint[],
-    _waiting_app_ids text[], _waiting_msg_ids text[], _waiting_attempts_made integer[],
-    _waiting_triggers smallint[]
+    _epoch bigint, _node_id text, _batch_id bigint, _new message_row[], _batch text,
+    _late waiting_row[], _app_ids text[], _versions bigint[],
+    _has_event_ids boolean, _has_keys boolean
 ) RETURNS TABLE (place bigint, outcome text, message_id text)
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
-    _why text[] := array_fill(NULL::text, ARRAY[cardinality(_ids)]);  -- refused, and why
-    _first text[] := _ids;  -- the message that stands for each
-    _twin_of bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(_ids)]);
+    _why text[] := array_fill(NULL::text, ARRAY[cardinality(_new)]);  -- refused, and why
+    _first text[] := _why;  -- the message that stands for each that is refused
+    _twin_of bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(_new)]);
+    _refused text[];  -- ids
     _written bigint;  -- fewer than there are messages: somebody else may have been first
     _one record;
 BEGIN
     PERFORM hold_lease(_epoch, _node_id);
 
-    IF _digests IS NOT NULL THEN
+    IF _has_keys THEN
         FOR _one IN
-            SELECT wanted.place, answer.message_id
-            FROM unnest(_digests, _created_at_ms) WITH ORDINALITY AS wanted (digest, at_ms, place)
-            JOIN answer ON answer.digest = wanted.digest AND answer.expires_at_ms > wanted.at_ms
+            SELECT new.ordinality AS place, answer.message_id
+            FROM unnest(_new) WITH ORDINALITY AS new
+            JOIN answer ON answer.digest = new.digest AND answer.expires_at_ms > new.created_at_ms
         LOOP
             _why[_one.place] := 'repeated';
             _first[_one.place] := _one.message_id;
@@ -369,32 +390,29 @@ BEGIN
 
     IF EXISTS (
         SELECT 1
-        FROM (
-            SELECT DISTINCT w.app_id, w.version
-            FROM unnest(_app_ids, _versions) AS w (app_id, version)
-        ) AS routed
+        FROM unnest(_app_ids, _versions) AS routed (app_id, version)
         LEFT JOIN application AS app ON app.id = routed.app_id AND NOT app.is_deleted
         WHERE app.version IS DISTINCT FROM routed.version
     ) THEN
         FOR _one IN
-            SELECT routed.place, app.id IS NULL AS is_gone
-            FROM unnest(_app_ids, _versions) WITH ORDINALITY AS routed (app_id, version, place)
-            LEFT JOIN application AS app ON app.id = routed.app_id AND NOT app.is_deleted
-            WHERE app.version IS DISTINCT FROM routed.version AND _why[routed.place] IS NULL
+            SELECT new.ordinality AS place, app.id IS NULL AS is_gone
+            FROM unnest(_new) WITH ORDINALITY AS new
+            LEFT JOIN application AS app ON app.id = new.app_id AND NOT app.is_deleted
+            WHERE app.version IS DISTINCT FROM new.version AND _why[new.ordinality] IS NULL
         LOOP
             _why[_one.place] := CASE WHEN _one.is_gone THEN 'gone' ELSE 'stale' END;
         END LOOP;
     END IF;
 
     -- Of messages with one key the first may be accepted; what it comes to is seen at the end.
-    IF _digests IS NOT NULL THEN
+    IF _has_keys THEN
         FOR _one IN
             SELECT * FROM (
                 SELECT
-                    wanted.place,
-                    min(wanted.place) OVER (PARTITION BY wanted.digest) AS first_place
-                FROM unnest(_digests) WITH ORDINALITY AS wanted (digest, place)
-                WHERE wanted.digest IS NOT NULL AND _why[wanted.place] IS NULL
+                    new.ordinality AS place,
+                    min(new.ordinality) OVER (PARTITION BY new.digest) AS first_place
+                FROM unnest(_new) WITH ORDINALITY AS new
+                WHERE new.digest IS NOT NULL AND _why[new.ordinality] IS NULL
             ) AS keyed
             WHERE keyed.place <> keyed.first_place
         LOOP
@@ -403,21 +421,20 @@ BEGIN
         END LOOP;
     END IF;
 
-    IF _event_ids IS NOT NULL THEN
+    IF _has_event_ids THEN
         INSERT INTO event_id (app_id, event_id, message_id)
         SELECT new.app_id, new.event_id, new.id
-        FROM unnest(_app_ids, _event_ids, _ids) WITH ORDINALITY AS new (app_id, event_id, id, place)
-        WHERE new.event_id <> '' AND _why[new.place] IS NULL
-        ORDER BY new.app_id, new.event_id, new.place
+        FROM unnest(_new) WITH ORDINALITY AS new
+        WHERE new.event_id <> '' AND _why[new.ordinality] IS NULL
+        ORDER BY new.app_id, new.event_id, new.ordinality
         ON CONFLICT (app_id, event_id) DO NOTHING;
         GET DIAGNOSTICS _written = ROW_COUNT;
         FOR _one IN
-            SELECT new.place, taken.message_id
-            FROM unnest(_app_ids, _event_ids, _ids) WITH ORDINALITY
-                AS new (app_id, event_id, id, place)
+            SELECT new.ordinality AS place, taken.message_id
+            FROM unnest(_new) WITH ORDINALITY AS new
             JOIN event_id AS taken ON taken.app_id = new.app_id AND taken.event_id = new.event_id
-            WHERE _written < cardinality(_ids) AND new.event_id <> ''
-              AND _why[new.place] IS NULL AND taken.message_id <> new.id
+            WHERE _written < cardinality(_new) AND new.event_id <> ''
+              AND _why[new.ordinality] IS NULL AND taken.message_id <> new.id
         LOOP
             _why[_one.place] := 'event_id_taken';
             _first[_one.place] := _one.message_id;
@@ -425,25 +442,24 @@ BEGIN
     END IF;
 
     -- A key that is there by now was free above: another node has just taken it, or it has expired.
-    IF _digests IS NOT NULL THEN
+    IF _has_keys THEN
         INSERT INTO answer (digest, expires_at_ms, message_id, answer)
-        SELECT new.digest, new.expires_at_ms, new.id, ''
-        FROM unnest(_digests, _key_expires_at_ms, _ids) WITH ORDINALITY
-            AS new (digest, expires_at_ms, id, place)
-        WHERE new.digest IS NOT NULL AND _why[new.place] IS NULL
+        SELECT new.digest, new.key_expires_at_ms, new.id, ''
+        FROM unnest(_new) WITH ORDINALITY AS new
+        WHERE new.digest IS NOT NULL AND _why[new.ordinality] IS NULL
         ORDER BY new.digest
         ON CONFLICT (digest) DO UPDATE SET
             expires_at_ms = excluded.expires_at_ms,
             message_id = excluded.message_id,
             answer = excluded.answer
-        WHERE answer.expires_at_ms <= (SELECT max(at_ms) FROM unnest(_created_at_ms) AS at_ms);
+        WHERE answer.expires_at_ms <= (SELECT max(new.created_at_ms) FROM unnest(_new) AS new);
         GET DIAGNOSTICS _written = ROW_COUNT;
         FOR _one IN
-            SELECT new.place, new.id, taken.message_id
-            FROM unnest(_digests, _ids) WITH ORDINALITY AS new (digest, id, place)
+            SELECT new.ordinality AS place, new.id, taken.message_id
+            FROM unnest(_new) WITH ORDINALITY AS new
             JOIN answer AS taken ON taken.digest = new.digest
-            WHERE _written < cardinality(_ids)
-              AND _why[new.place] IS NULL AND taken.message_id <> new.id
+            WHERE _written < cardinality(_new)
+              AND _why[new.ordinality] IS NULL AND taken.message_id <> new.id
         LOOP
             _why[_one.place] := 'repeated';
             _first[_one.place] := _one.message_id;
@@ -458,89 +474,89 @@ BEGIN
         END LOOP;
     END IF;
 
+    IF cardinality(array_remove(_why, NULL)) > 0 THEN
+        RETURN QUERY
+        SELECT
+            judged.place,
+            CASE WHEN _why[judged.twin_of] IS NULL AND judged.twin_of IS NOT NULL THEN 'repeated'
+                ELSE judged.why END,
+            CASE WHEN _why[judged.twin_of] IS NULL AND judged.twin_of IS NOT NULL
+                THEN _new[judged.twin_of].id
+                ELSE coalesce(judged.first, _new[judged.place].id) END
+        FROM unnest(_why, _first, _twin_of) WITH ORDINALITY AS judged (why, first, twin_of, place)
+        WHERE judged.why IS NOT NULL;
+
+        _late := ARRAY(
+            SELECT late::waiting_row FROM unnest(_late) AS late WHERE _why[late.place] IS NULL
+        );
+        SELECT array_agg(new.id) FILTER (WHERE _why[new.ordinality] IS NOT NULL)
+        INTO _refused
+        FROM unnest(_new) WITH ORDINALITY AS new;
+        _new := ARRAY(SELECT new FROM unnest(_new) AS new WHERE new.id <> ALL (_refused));
+        SELECT '[' || string_agg(delivery::text, ',') || ']'
+        INTO _batch
+        FROM json_array_elements(_batch::json) AS delivery
+        WHERE delivery ->> 1 <> ALL (_refused);
+    END IF;
+
     INSERT INTO message (
         app_id, id, created_at_ms, event_type, event_id, channels, payload_expires_at_ms, payload,
         raw_body, content_type
     )
     SELECT
-        new.app_id, new.id, new.created_at_ms, new.event_type, coalesce(new.event_id, ''),
-        coalesce(new.channels, ''), coalesce(new.payload_expires_at_ms, 0), new.payload,
-        new.raw_body, new.content_type
-    FROM unnest(
-        _app_ids, _ids, _created_at_ms, _event_types, _event_ids, _channels,
-        _payload_expires_at_ms, _payloads, _raw_bodies, _content_types
-    ) WITH ORDINALITY AS new (
-        app_id, id, created_at_ms, event_type, event_id, channels, payload_expires_at_ms, payload,
-        raw_body, content_type, place
-    )
-    WHERE _why[new.place] IS NULL;
+        new.app_id, new.id, new.created_at_ms, new.event_type, new.event_id, new.channels,
+        new.payload_expires_at_ms, new.payload, new.raw_body, new.content_type
+    FROM unnest(_new) AS new;
 
-    INSERT INTO in_flight (epoch, batch_id, deliveries)
-    SELECT _epoch, _batch_id, '[' || string_agg(new.now, ',' ORDER BY new.place) || ']'
-    FROM unnest(_now) WITH ORDINALITY AS new (now, place)
-    WHERE new.now <> '' AND _why[new.place] IS NULL
-    HAVING count(*) > 0;
-
-    IF _waiting_places IS NOT NULL THEN
-        PERFORM put_waiting(
-            array_agg(late.endpoint_id ORDER BY late.n), array_agg(late.due_at_ms ORDER BY late.n),
-            array_agg(late.app_id ORDER BY late.n), array_agg(late.msg_id ORDER BY late.n),
-            array_agg(late.attempts_made ORDER BY late.n), array_agg(late.trigger ORDER BY late.n)
-        )
-        FROM unnest(
-            _waiting_places, _waiting_endpoint_ids, _waiting_due_at_ms, _waiting_app_ids,
-            _waiting_msg_ids, _waiting_attempts_made, _waiting_triggers
-        ) WITH ORDINALITY AS late (
-            place, endpoint_id, due_at_ms, app_id, msg_id, attempts_made, trigger, n
-        )
-        WHERE _why[late.place] IS NULL
-        HAVING count(*) > 0;
+    IF _batch <> '[]' THEN
+        INSERT INTO in_flight (epoch, batch_id, deliveries) VALUES (_epoch, _batch_id, _batch);
     END IF;
-
-    RETURN QUERY
-    SELECT
-        judged.place,
-        CASE WHEN _why[judged.twin_of] IS NULL AND judged.twin_of IS NOT NULL THEN 'repeated'
-            ELSE judged.why END,
-        CASE WHEN _why[judged.twin_of] IS NULL AND judged.twin_of IS NOT NULL
-            THEN _first[judged.twin_of] ELSE judged.first END
-    FROM unnest(_why, _first, _twin_of) WITH ORDINALITY AS judged (why, first, twin_of, place)
-    WHERE judged.why IS NOT NULL;
+    IF cardinality(_late) > 0 THEN
+        PERFORM put_waiting(_late);
+    END IF;
 END $$;
 
+-- What became of an attempt.
+CREATE TYPE attempt_row AS (
+    batch_id         bigint,
+    started_at_ms    bigint,
+    next_at_ms       bigint,
+    number           integer,
+    status_code      integer,
+    trigger          smallint,
+    status           smallint,
+    id               text,
+    msg_id           text,
+    endpoint_id      text,
+    timings          text,
+    url              text,
+    error            text,
+    response_headers text,
+    response         bytea
+);
+
 -- Record attempts with all that follows from them: false if they are recorded already, because the
--- answer to an earlier call was lost.
+-- answer to an earlier call was lost. That is so rare that rows are not looked up before they are
+-- written: this alone would cost a quarter of all.
 CREATE FUNCTION record_attempts(
-    _epoch bigint, _node_id text,
-    _ids text[], _msg_ids text[], _endpoint_ids text[], _batch_ids bigint[], _numbers integer[],
-    _triggers smallint[], _statuses smallint[], _status_codes integer[], _started_at_ms bigint[],
-    _next_at_ms bigint[], _timings text[], _urls text[], _errors text[], _response_headers text[],
-    _responses bytea[],
-    _finished_batches bigint[], _health_endpoint_ids text[], _failing_since_ms bigint[],
-    _waiting_endpoint_ids text[], _waiting_due_at_ms bigint[], _waiting_app_ids text[],
-    _waiting_msg_ids text[], _waiting_attempts_made integer[], _waiting_triggers smallint[]
+    _epoch bigint, _node_id text, _attempts attempt_row[], _finished_batches bigint[],
+    _health_endpoint_ids text[], _failing_since_ms bigint[], _late waiting_row[]
 ) RETURNS boolean
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
-DECLARE
-    _written bigint;
 BEGIN
     PERFORM hold_lease(_epoch, _node_id);
-    IF cardinality(_ids) > 0 THEN
+    BEGIN
         INSERT INTO attempt (
-            id, msg_id, endpoint_id, batch_id, number, trigger, status, status_code, started_at_ms,
-            next_at_ms, timings, url, error, response_headers, response
+            batch_id, started_at_ms, next_at_ms, number, status_code, trigger, status, id, msg_id,
+            endpoint_id, timings, url, error, response_headers, response
         )
-        SELECT * FROM unnest(
-            _ids, _msg_ids, _endpoint_ids, _batch_ids, _numbers, _triggers, _statuses,
-            _status_codes, _started_at_ms, _next_at_ms, _timings, _urls, _errors,
-            _response_headers, _responses
-        )
-        ON CONFLICT DO NOTHING;
-        GET DIAGNOSTICS _written = ROW_COUNT;
-        IF _written = 0 THEN
-            RETURN false;
-        END IF;
-    END IF;
+        SELECT
+            batch_id, started_at_ms, next_at_ms, number, status_code, trigger, status, id, msg_id,
+            endpoint_id, timings, url, error, response_headers, response
+        FROM unnest(_attempts);
+    EXCEPTION WHEN unique_violation THEN
+        RETURN false;
+    END;
     IF cardinality(_finished_batches) > 0 THEN
         DELETE FROM in_flight WHERE epoch = _epoch AND batch_id = ANY (_finished_batches);
     END IF;
@@ -552,11 +568,8 @@ BEGIN
         WHERE endpoint.id = health.id
           AND endpoint.failing_since_ms IS DISTINCT FROM health.failing_since_ms;
     END IF;
-    IF cardinality(_waiting_endpoint_ids) > 0 THEN
-        PERFORM put_waiting(
-            _waiting_endpoint_ids, _waiting_due_at_ms, _waiting_app_ids, _waiting_msg_ids,
-            _waiting_attempts_made, _waiting_triggers
-        );
+    IF cardinality(_late) > 0 THEN
+        PERFORM put_waiting(_late);
     END IF;
     RETURN true;
 END $$;

@@ -1,6 +1,3 @@
 -- Accept messages: one row for each that is refused, and why.
 SELECT place, outcome, message_id
-FROM accept_messages(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-    $22, $23, $24
-)
+FROM accept_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)

@@ -1,2 +1,2 @@
 -- Write deliveries that wait, and make their lanes due no later than they are.
-SELECT put_waiting($1, $2, $3, $4, $5, $6)
+SELECT put_waiting($1)

@@ -1,5 +1,2 @@
 -- Record attempts with all that follows from them; false if they are recorded already.
-SELECT record_attempts(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-    $22, $23, $24, $25, $26
-)
+SELECT record_attempts($1, $2, $3, $4, $5, $6, $7)
