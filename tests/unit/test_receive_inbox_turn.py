@@ -1,29 +1,33 @@
-"""Turns: fair among equals, and neither kind starves the other."""
+"""Turns: fair among equals; what is urgent waits for one handler at most, and starves none."""
 
 import asyncio
 
 from ringback.receive.inbox.turn import Turn
 
 
-def test_both_kinds_alternate_when_both_wait() -> None:
+def test_all_that_is_urgent_goes_after_each_handler() -> None:
     async def story() -> None:
         turn, order = Turn(), list[str]()
 
         async def use(name: str, *, is_urgent: bool) -> None:
             async with turn.taken(is_urgent=is_urgent):
                 order.append(name)
+                if name == "other 0":
+                    group.create_task(use("late 0", is_urgent=True))
+                if name == "late 0":
+                    group.create_task(use("late 1", is_urgent=True))
+                await asyncio.sleep(0)
 
         await turn.take(is_urgent=True)
         async with asyncio.TaskGroup() as group:
             for number in range(3):
                 group.create_task(use(f"urgent {number}", is_urgent=True))
                 group.create_task(use(f"other {number}", is_urgent=False))
-            group.create_task(use("urgent 3", is_urgent=True))
             await asyncio.sleep(0)
             turn.give()
         assert order == [
-            *("other 0", "urgent 0", "other 1", "urgent 1", "other 2", "urgent 2"),
-            "urgent 3",
+            *("other 0", "urgent 0", "urgent 1", "urgent 2", "late 0"),
+            *("other 1", "late 1", "other 2"),
         ]
 
     asyncio.run(story())

@@ -139,3 +139,8 @@ async def all_in(inbox: Inbox, state: State, count: int) -> list[Record]:
     return await eventually(
         lambda: inbox.find(state, limit=1_000), lambda found: len(found) == count
     )
+
+
+async def all_done(inbox: Inbox, timeout_s: float = 300.0) -> None:
+    """Wait until nothing waits."""
+    await eventually(inbox.health, lambda health: health.waiting == 0, timeout_s)

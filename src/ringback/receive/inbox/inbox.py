@@ -30,6 +30,7 @@ from ringback.sign.event import VerifiedEvent
 
 NUMBER_MAX: Final = 2**63 - 1
 FOUND_MAX: Final = 1_000
+COUNTED_MAX: Final = 10_000
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -161,8 +162,9 @@ class Inbox:
     # ---- looking after it -----------------------------------------------------------------------
 
     async def health(self) -> Health:
+        """How things stand; no number exceeds `COUNTED_MAX`, which then means "or more"."""
         await self.open()
-        [[row]] = await self._driver.run(Statement("read_health"))
+        [[row]] = await self._driver.run(Statement("read_health", (COUNTED_MAX,)))
         waiting, running, retrying, oldest_ms, dead = row
         oldest_s = (self._clock.now_ms() - oldest_ms) / 1_000 if oldest_ms is not None else 0.0
         return Health(waiting, running, retrying, dead, max(oldest_s, 0.0))

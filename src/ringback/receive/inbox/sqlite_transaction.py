@@ -73,7 +73,7 @@ class SqliteTransaction:
             if not self._has_turn:
                 await self._take_turn()
                 # In one go, so that what is cancelled between the two is never half begun.
-                return await self._driver.in_thread(lambda: work(self._driver.begin_now()))
+                return await self._driver.in_thread(lambda: work(self._begun()))
             return await self._driver.in_thread(lambda: work(self._driver.in_transaction()))
 
     async def _take_turn(self) -> None:
@@ -98,6 +98,14 @@ class SqliteTransaction:
                         await self._driver.in_thread(self._driver.roll_back)
                 finally:
                     self._give_turn()
+
+    def _begun(self) -> sqlite3.Connection:
+        """Its commit need not wait for the disk.
+
+        Should the machine crash, effect and note are gone together; the event is not, and is
+        processed again.
+        """
+        return self._driver.begin_now(is_durable=False)
 
     def _commit_with(self, statement: Statement) -> bool:
         try:

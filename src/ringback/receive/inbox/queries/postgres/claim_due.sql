@@ -1,16 +1,20 @@
 -- Lease the events that are due, the longest due first; of a key its oldest one, if none is leased.
+-- The two questions about a key are no EXISTS, because PostgreSQL may answer that for all keys at
+-- once, by reading the whole table.
 WITH due AS MATERIALIZED (
     SELECT one.id FROM ringback_inbox AS one
     WHERE one.state = 'waiting' AND one.due_at_ms <= $3::bigint
-        AND (one.order_key IS NULL OR NOT EXISTS (
-            SELECT 1 FROM ringback_inbox AS earlier
-            WHERE earlier.source = one.source AND earlier.order_key = one.order_key
-                AND earlier.state = 'waiting' AND earlier.id < one.id
-        ) AND NOT EXISTS (
-            SELECT 1 FROM ringback_inbox AS busy
+        AND (one.order_key IS NULL OR one.id = (
+            SELECT oldest.id FROM ringback_inbox AS oldest
+            WHERE oldest.source = one.source AND oldest.order_key = one.order_key
+                AND oldest.state = 'waiting'
+            ORDER BY oldest.id LIMIT 1
+        ) AND (
+            SELECT busy.id FROM ringback_inbox AS busy
             WHERE busy.source = one.source AND busy.order_key = one.order_key
                 AND busy.lease IS NOT NULL AND busy.due_at_ms > $3::bigint
-        ))
+            LIMIT 1
+        ) IS NULL)
     ORDER BY one.due_at_ms, one.id
     LIMIT $4::bigint
     FOR UPDATE OF one SKIP LOCKED

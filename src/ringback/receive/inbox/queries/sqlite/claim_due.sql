@@ -1,8 +1,9 @@
 -- Lease the events that are due, the longest due first; of a key its oldest one, if none is leased.
+-- The index is named, because the planner cannot know that hardly any event waits.
 UPDATE ringback_inbox
 SET lease = ?1, due_at_ms = ?2, attempts = attempts + 1
 WHERE id IN (
-    SELECT id FROM ringback_inbox AS one
+    SELECT id FROM ringback_inbox AS one INDEXED BY ringback_inbox_due
     WHERE state = 'waiting' AND due_at_ms <= ?3
         AND (order_key IS NULL OR NOT EXISTS (
             SELECT 1 FROM ringback_inbox AS earlier
