@@ -5,7 +5,7 @@ so that no two events of any run are the same, whatever a receiver dedupes by.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -112,22 +112,19 @@ class Maker:
 
     def accepts(self, shot: Shot) -> bool:
         """Whether our own verification does. Raises Misconfigured."""
-        url = self._url_of(shot)
-        arguments: dict[str, Any] = {
-            "secrets": self.terms.verifying,
-            "now_s": self.now_s,
-            "url": url,
-            "method": shot.method,
-        }
         try:
-            if respond(self.scheme, shot.headers, shot.body, **arguments) is not None:
-                return True
-            verify(self.scheme, shot.headers, shot.body, **arguments)
+            if self._ask(respond, shot) is None:
+                self._ask(verify, shot)
         except Misconfigured:
             raise
         except VerificationError:
             return False
         return True
+
+    @cached_property
+    def has_ids(self) -> bool:
+        """Whether two events can be told apart by their ids, as `verify` finds them."""
+        return len({self._ask(verify, self.shot()).id for _ in range(2)}) == 2
 
     @cached_property
     def proving(self) -> tuple[bytes, ...]:
@@ -158,6 +155,17 @@ class Maker:
             return ()
         texts = [text for name in self.signatures for text in _PIECE.findall(fields.get(name, b""))]
         return tuple(texts)
+
+    def _ask(self, ask: Callable[..., Any], shot: Shot) -> Any:
+        return ask(
+            self.scheme,
+            shot.headers,
+            shot.body,
+            secrets=self.terms.verifying,
+            now_s=self.now_s,
+            url=self._url_of(shot),
+            method=shot.method,
+        )
 
     def _fields(self, draft: Draft, signing: str | None = None) -> dict[bytes, bytes]:
         return dict(self.shot(self.signed(draft, signing=signing)).headers)

@@ -43,6 +43,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     effects, kept    see `Count`: events that took effect, and events that are kept
     patience_s       how long an event may take to take effect
     linger_s         how long to look for one that does so once too often
+                     (neither is looked at for a provider whose events we cannot tell apart)
     cafile           further certificate authorities, in PEM
     only             names of cases or groups; all if empty
     """
@@ -196,6 +197,8 @@ class _Session:
             return
         if self._kept is None:
             skip = "say with --kept where to see how many events are kept"
+            if self._rules.kept:
+                skip = "all events that we can make for this provider have one id"
             self._say(verdict(_KEPT, group.name, Outcome.SKIPPED, skip))
             return
         late = 0
@@ -216,7 +219,7 @@ class _Session:
         return await count.calm(patience_s=rules.patience_s, linger_s=rules.linger_s)
 
     def _count(self, where: str | None) -> Count | None:
-        if not where:
+        if not where or not self._make.has_ids:
             return None
         return Count(where, self._clock, may_be_anywhere=self._rules.may_be_anywhere)
 
