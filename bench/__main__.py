@@ -8,6 +8,7 @@ import platform
 import signal
 import sys
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ import msgspec
 
 from bench.figures import Row
 from bench.mark import PAYLOAD_BYTES_MIN
+from bench.postgres import OWN, Cluster, cluster
 from bench.scenarios import ABOUT, SCENARIOS
 from bench.server import Choice
 from bench.sink import raise_file_limit
@@ -46,11 +48,13 @@ async def _run(arguments: argparse.Namespace, names: list[str]) -> tuple[list[Ro
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     rows: list[Row] = []
     has_failed = False
-    for repeat in range(arguments.repeat):
-        for name in names:
-            if arguments.repeat > 1:
-                print(f"[{repeat + 1}/{arguments.repeat}] ", end="", file=sys.stderr)
-            has_failed |= not await _scenario(name, _options(arguments), rows)
+    with cluster() if arguments.database == OWN else nullcontext() as own:
+        options = _options(arguments, own)
+        for repeat in range(arguments.repeat):
+            for name in names:
+                if arguments.repeat > 1:
+                    print(f"[{repeat + 1}/{arguments.repeat}] ", end="", file=sys.stderr)
+                has_failed |= not await _scenario(name, options, rows)
     return rows, has_failed
 
 
@@ -68,13 +72,14 @@ async def _scenario(name: str, options: Options, rows: list[Row]) -> bool:
     return True
 
 
-def _options(arguments: argparse.Namespace) -> Options:
+def _options(arguments: argparse.Namespace, own: Cluster | None) -> Options:
     choice = Choice(
         kind="external" if arguments.url else arguments.server,
         url=arguments.url,
         token=arguments.token,
         pid=arguments.pid,
-        database=arguments.database,
+        database="" if own else arguments.database,
+        cluster=own,
         environment=dict(pair.split("=", 1) for pair in arguments.set),
     )
     return Options(
@@ -86,6 +91,8 @@ def _options(arguments: argparse.Namespace) -> Options:
         backlog_max=arguments.backlog,
         window_s=arguments.seconds,
         drain_s_max=10.0 if arguments.quick else 60.0,
+        stored=arguments.stored,
+        waiting=arguments.waiting,
     )
 
 
@@ -120,7 +127,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--backlog", type=int, default=1_000, help="deliveries that may pile up; 0: any number")
     add("--idempotency", action="store_true", help="send an Idempotency-Key as official SDKs do")
     add("--server", choices=["ringback", "relay"], default="ringback", help="which to start")
-    add("--database", default="", metavar="URL", help="instead of a fresh SQLite file each start")
+    add(
+        "--database",
+        default="",
+        metavar="URL",
+        help="instead of a fresh SQLite file each start; `postgresql` starts a PostgreSQL for it",
+    )
+    add("--stored", type=int, default=0, metavar="N", help="waiting: messages delivered before (0)")
+    add("--waiting", type=_positive, default=1_000_000, metavar="N", help="waiting: retries (1 M)")
     add(
         "--set",
         action="append",

@@ -52,6 +52,7 @@ class Load:
         self._connections: set[Connection] = set()
         self._counter = open_counter(Path(plan.counter)) if plan.counter else None
         self._templates = cycle([template(plan, path) for path in plan.paths])
+        self._ports = cycle(plan.ports or (plan.port,))
         self._due_ns = array("q")
         self._answered_ns = array("q")
         self._late_ns = array("q")
@@ -84,7 +85,7 @@ class Load:
         while self.connects_failed < CONNECTS_FAILED_MAX:
             try:
                 await self._loop.create_connection(
-                    lambda: Connection(self), self.plan.host, self.plan.port
+                    lambda: Connection(self), self.plan.host, next(self._ports)
                 )
                 return
             except OSError:

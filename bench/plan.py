@@ -12,6 +12,7 @@ class Plan(Struct, frozen=True):
     `fan` is the number of deliveries that a message causes. In the closed loop, sending pauses
     while more than `backlog_max` deliveries are accepted and not yet arrived (0: never pauses), so
     that what is measured is a rate the server can hold. `messages_max` 0 is no limit but time.
+    `ports` are those of all processes of the server; connections take turns among them.
     """
 
     host: str
@@ -30,6 +31,7 @@ class Plan(Struct, frozen=True):
     messages_max: int = 0
     counter: str = ""
     status: int = 202
+    ports: tuple[int, ...] = ()
     is_bare: bool = False  # the payload alone, as a delivery has it, instead of a Svix message
     has_idempotency: bool = False
 

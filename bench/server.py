@@ -1,6 +1,7 @@
 """The server under test: ours, the floor's relay, or any that already runs elsewhere.
 
 Ours gets its own temporary directory and ends by SIGTERM; one that runs elsewhere is never ended.
+It may be several processes over one database, each with a port of its own.
 CPU is user and system time of the whole process tree, children included; its resolution is that of
 /proc (10 ms), so it is meant for windows of seconds.
 """
@@ -13,17 +14,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 import psutil  # type: ignore[import-untyped]
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bench.api import Api
 from bench.child import Child, process
+from bench.database import Database, opened
+from bench.postgres import Cluster, Postgres
 
 START_S_MAX: Final = 30.0
 PING_EVERY_S: Final = 0.02
@@ -33,7 +36,8 @@ LOG_TAIL_BYTES: Final = 4_000
 
 
 class Choice(Struct, frozen=True):
-    """Which server is measured. `database` empty is a fresh SQLite file for every start."""
+    """Which server is measured. Every start has a fresh database: a SQLite file, or one of
+    `cluster`; unless `database` names one."""
 
     kind: Literal["ringback", "relay", "external"] = "ringback"
     url: str = ""
@@ -41,26 +45,33 @@ class Choice(Struct, frozen=True):
     pid: int = 0
     database: str = ""
     environment: dict[str, str] = {}
+    cluster: Cluster | None = None
 
 
 class Server(Struct, frozen=True):
-    """A server that answers."""
+    """A server that answers. `peers` are further processes of it, at ports of their own."""
 
     url: str
     token: str
     pid: int = 0
-    database: Path | None = None
     start_s: float = math.nan
+    postgres: Postgres | None = None
+    peers: tuple["Server", ...] = ()
 
     def api(self) -> Api:
         return Api(self.url, self.token)
 
     def tree(self) -> list[psutil.Process]:
-        """The server's process and all below it; nothing where there is no process to ask."""
+        """The server's processes and all below; nothing where there is no process to ask."""
         if not self.pid:
             return []
         root = psutil.Process(self.pid)
-        return [root, *root.children(recursive=True)]
+        below = [each for peer in self.peers for each in peer.tree()]
+        return [root, *root.children(recursive=True), *below]
+
+    def ports(self) -> tuple[int, ...]:
+        """Where it listens: one for each of its processes."""
+        return tuple(one.api().port for one in (self, *self.peers))
 
     def cpu_s(self) -> float:
         """CPU seconds of the process tree so far, ended children included; NaN if unknown."""
@@ -117,17 +128,15 @@ def started(
     choice: Choice,
     settings: Mapping[str, str] | None = None,
     *,
-    directory: Path | None = None,
+    database: Database | None = None,
+    processes: int = 1,
 ) -> AbstractAsyncContextManager[Server]:
     """The chosen server, answering. `settings` are RINGBACK_* variables of a scenario, which the
-    choice's own override. With a `directory`, the database in it is used and stays."""
+    choice's own override. A `database` is used and stays; without it the server has a new one."""
     if choice.kind == "external":
         return _external(choice)
-    return _own(choice, {**_settings(), **(settings or {}), **choice.environment}, directory)
-
-
-def database_in(directory: Path) -> Path:
-    return directory / "bench.db"
+    environment = {**_settings(), **(settings or {}), **choice.environment}
+    return _own(choice, environment, database, processes)
 
 
 @asynccontextmanager
@@ -141,21 +150,35 @@ async def _external(choice: Choice) -> AsyncIterator[Server]:
 
 @asynccontextmanager
 async def _own(
-    choice: Choice, settings: dict[str, str], directory: Path | None
+    choice: Choice, settings: dict[str, str], database: Database | None, processes: int
 ) -> AsyncIterator[Server]:
-    with _place(directory) as place:
-        port = free_port()
-        command, token = _command(choice, settings, place=place, port=port)
-        log = place / "server.log"
-        started_s = time.monotonic()
-        polite = process(command, environment=settings, log=log, is_polite=True)
-        async with polite as child:
-            url = f"http://127.0.0.1:{port}"
-            await _answers(child, url, log)
-            took_s = time.monotonic() - started_s
-            yield Server(url, token, child.pid, database_in(place), took_s)
-        if child.exit_code and choice.kind != "relay":
-            print(f"the server ended with {child.exit_code}: {_tail(log)}", file=sys.stderr)
+    async with AsyncExitStack() as stack:
+        if database is None:
+            database = await stack.enter_async_context(opened(choice.database, choice.cluster))
+        # One after the other: the first of them makes the tables.
+        first, *others = [
+            await stack.enter_async_context(_process(choice, settings, database))
+            for _ in range(processes)
+        ]
+        yield replace(first, peers=tuple(others))
+
+
+@asynccontextmanager
+async def _process(
+    choice: Choice, settings: dict[str, str], database: Database
+) -> AsyncIterator[Server]:
+    port = free_port()
+    command, token = _command(choice, settings, database=database, port=port)
+    log = database.place / f"server-{port}.log"
+    started_s = time.monotonic()
+    polite = process(command, environment=settings, log=log, is_polite=True)
+    async with polite as child:
+        url = f"http://127.0.0.1:{port}"
+        await _answers(child, url, log)
+        took_s = time.monotonic() - started_s
+        yield Server(url, token, child.pid, took_s, database.postgres)
+    if child.exit_code and choice.kind != "relay":
+        print(f"the server ended with {child.exit_code}: {_tail(log)}", file=sys.stderr)
 
 
 def _settings() -> dict[str, str]:
@@ -169,14 +192,14 @@ def _settings() -> dict[str, str]:
 
 
 def _command(
-    choice: Choice, settings: dict[str, str], *, place: Path, port: int
+    choice: Choice, settings: dict[str, str], *, database: Database, port: int
 ) -> tuple[list[str], str]:
     if choice.kind == "relay":
         return [sys.executable, "-m", "bench.relay", str(port)], "none"
     ringback = str(Path(sys.executable).parent / "ringback")
-    token = _token(ringback, settings, place)
-    database = choice.database or f"sqlite:///{database_in(place)}"
-    return [ringback, "serve", "--database", database, "--listen", f"127.0.0.1:{port}"], token
+    token = _token(ringback, settings, database.place)
+    listen = f"127.0.0.1:{port}"
+    return [ringback, "serve", "--database", database.url, "--listen", listen], token
 
 
 def _token(ringback: str, settings: dict[str, str], place: Path) -> str:
@@ -203,15 +226,6 @@ async def _answers(child: Child, url: str, log: Path) -> None:
                 if child.exit_code is not None:
                     raise RuntimeError(f"the server ended at once: {_tail(log)}")
                 await asyncio.sleep(PING_EVERY_S)
-
-
-@contextmanager
-def _place(directory: Path | None) -> Iterator[Path]:
-    if directory:
-        yield directory
-        return
-    with TemporaryDirectory(prefix="ringback-bench-") as made:
-        yield Path(made)
 
 
 def free_port() -> int:

@@ -20,9 +20,12 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from bench import database
 from bench.child import Child, module
+from bench.database import Database
 from bench.figures import Latency, Row
 from bench.plan import Plan, Sent
+from bench.postgres import Cost
 from bench.server import Choice, Machine, Memory, Server, started
 from bench.sink import Command, Report, Snapshot
 
@@ -48,6 +51,8 @@ class Options(Struct, frozen=True):
     backlog_max: int = 1_000
     window_s: float = 20.0
     drain_s_max: float = 60.0
+    stored: int = 0
+    waiting: int = 1_000_000
 
 
 class Target(Struct, frozen=True):
@@ -58,6 +63,7 @@ class Target(Struct, frozen=True):
     port: int
     paths: tuple[str, ...]
     fan: int = 1
+    ports: tuple[int, ...] = ()
 
 
 class Stage:
@@ -76,10 +82,16 @@ class Stage:
         settings: Mapping[str, str] | None = None,
         *,
         choice: Choice | None = None,
-        directory: Path | None = None,
+        database: Database | None = None,
+        processes: int = 1,
     ) -> AbstractAsyncContextManager[Server]:
         """The server under test (or another choice), fresh for this use."""
-        return started(choice or self.options.choice, settings, directory=directory)
+        chosen = choice or self.options.choice
+        return started(chosen, settings, database=database, processes=processes)
+
+    def database(self) -> AbstractAsyncContextManager[Database]:
+        """A database that outlives a server, to be filled between two."""
+        return database.opened(self.options.choice.database, self.options.choice.cluster)
 
     def url(self, path: str, *, is_troubled: bool = False) -> str:
         """A URL of the sink. Troubled endpoints are another origin than healthy ones."""
@@ -96,7 +108,7 @@ class Stage:
                 await asyncio.to_thread(api.app, f"bench {number}", urls) for number in range(apps)
             ]
             paths = tuple(f"/api/v1/app/{app}/msg" for app in ids)
-            return Target(server, api.host, api.port, paths, fan)
+            return Target(server, api.host, api.port, paths, fan, server.ports())
 
     def plan(
         self,
@@ -114,6 +126,7 @@ class Stage:
         return Plan(
             host=target.host,
             port=target.port,
+            ports=target.ports,
             paths=target.paths,
             run=self._run,
             token=target.server.token,
@@ -135,6 +148,7 @@ class Stage:
         """Runs one phase and adds its row. With `drains` false, what is queued stays queued."""
         print(f"{scenario} {variant} …", file=sys.stderr)
         before = await self._ask(Command("begin", run=plan.run, fan=target.fan))
+        asked = await _cost(target.server)
         cpu_before_s, machine = target.server.cpu_s(), Machine()
         memory = Memory(target.server)
         watching = asyncio.create_task(memory.watch())
@@ -146,7 +160,10 @@ class Stage:
             watching.cancel()
         after = await self._ask(Command("snapshot"))
         cpu_s = target.server.cpu_s() - cpu_before_s
+        asked = (await _cost(target.server)).since(asked)
         own_s = cpu_s + sent.cpu_s + after.cpu_s - before.cpu_s
+        if target.server.postgres is not None:
+            own_s += asked.cpu_s
         others = machine.busy_by_others(own_s) if self._knows_all(plan) else math.nan
         report = await self._report(sent)
         figures = {
@@ -162,6 +179,9 @@ class Stage:
         if drains:
             sink_s = after.cpu_s - before.cpu_s
             figures |= costs(sent, cpu_s=cpu_s, sink_s=sink_s, arrived=report.arrived)
+            figures |= database_costs(asked, arrived=report.arrived)
+            if target.server.postgres is not None:
+                figures["postgres_mib"] = target.server.postgres.memory_mib()
             figures["drain_s"] = max(drained.last_ns - sent.end_ns, 0) / 1e9
             figures["missing"] = report.account.missing
         row = Row(scenario, variant, {k: v for k, v in figures.items() if not math.isnan(v)})
@@ -172,9 +192,13 @@ class Stage:
         """Adds figures that are no phase of load."""
         self.rows.append(Row(scenario, variant, figures))
 
+    def skip(self, scenario: str, why: str) -> None:
+        """Says that a scenario cannot run here."""
+        print(f"{scenario}: skipped, {why}", file=sys.stderr)
+
     def _knows_all(self, plan: Plan) -> bool:
-        """Whether all processes of the phase are known, and it is long beside their start."""
-        return not self.options.choice.database and plan.window_s >= OTHERS_WINDOW_S_MIN
+        """Whether the phase is long beside the start of its processes."""
+        return plan.window_s >= OTHERS_WINDOW_S_MIN
 
     async def _drive(self, plan: Plan) -> tuple[Sent, Snapshot]:
         """The generator's whole run, and where the sink stood when the window ended."""
@@ -251,6 +275,21 @@ def costs(sent: Sent, *, cpu_s: float, sink_s: float, arrived: int) -> dict[str,
         "generator_us": sent.cpu_s / (sent.sent or math.nan) * 1e6,
         "sink_us": sink_s / (arrived or math.nan) * 1e6,
     }
+
+
+def database_costs(asked: Cost, *, arrived: int) -> dict[str, float]:
+    """What PostgreSQL spent on a delivery, all its processes together; statements as sent."""
+    each = arrived or math.nan
+    return {
+        "postgres_us": asked.cpu_s / each * 1e6,
+        "wal_bytes": asked.wal_bytes / each,
+        "statements": asked.statements / each,
+        "commits": asked.commits / each,
+    }
+
+
+async def _cost(server: Server) -> Cost:
+    return Cost() if server.postgres is None else await server.postgres.cost()
 
 
 def losses(sent: Sent, report: Report) -> dict[str, float]:

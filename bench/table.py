@@ -28,6 +28,13 @@ COLUMNS: Final = {
     "duplicates": "dup",
     "refused": "refused",
 }
+OPTIONAL: Final = {
+    "postgres_us": "pg µs",
+    "wal_bytes": "WAL B",
+    "statements": "statements",
+    "commits": "commits",
+    "postgres_mib": "pg MiB",
+}
 TROUBLE: Final = ("broken", "unexpected", "stray")
 LATE_MS_MAX: Final = 1.0
 OTHERS_CORES_MAX: Final = 0.15
@@ -65,8 +72,10 @@ def cell(figure: Spread | None) -> str:
 
 
 def _markdown(phases: Mapping[str, Spreads]) -> str:
-    lines = [["scenario", *COLUMNS.values()]]
-    lines += [[name, *(cell(row.get(key)) for key in COLUMNS)] for name, row in phases.items()]
+    known = {key for row in phases.values() for key in row}
+    columns = COLUMNS | {key: title for key, title in OPTIONAL.items() if key in known}
+    lines = [["scenario", *columns.values()]]
+    lines += [[name, *(cell(row.get(key)) for key in columns)] for name, row in phases.items()]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     lines.insert(1, rule)
