@@ -16,6 +16,8 @@ COMMANDS: Final = {
     "dev": "Run a server to play with, and a receiver that shows what arrives.",
     "serve": "Run the service.",
     "send": "Publish one message to a running server.",
+    "listen": "Show, verify and keep what arrives at a port of this machine, or misbehave.",
+    "torture": "Try a receiver with good and bad requests, and report what it handled wrongly.",
     "token": "Print a bearer token.",
     "config": "Show every setting, its value and where it comes from.",
     "doctor": "Check settings, database, clock, network and a running server.",
