@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from ringback.errors import Unprocessable
@@ -14,6 +16,7 @@ from ringback.receive.inbox import (
     SyncTransaction,
     Transaction,
 )
+from ringback.testing.eventually import eventually
 from ringback.testing.inbox import Table, all_in, an_event, inbox_database, quick
 
 
@@ -282,3 +285,30 @@ def test_the_lease_of_a_dead_worker_ends(url: str) -> None:
         assert handled == [2]
 
     asyncio.run(story())
+
+
+def test_what_is_kept_while_its_predecessor_ends_is_taken_at_once(tmp_path: Path) -> None:
+    """PostgreSQL: neither sees the other's transaction, and nobody may wait for a lease to end."""
+
+    async def story(url: str) -> None:
+        inbox = Inbox(url, settings=quick(poll_s=30.0), key_of=lambda event: "one")
+        table = Table(url)
+        is_busy, may_end = asyncio.Event(), asyncio.Event()
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+        @inbox.on("stripe")
+        async def handle(event: InboxEvent) -> None:
+            is_busy.set()
+            await may_end.wait()
+
+        async with inbox.running():
+            await inbox.receive(an_event("evt_1"))
+            await is_busy.wait()
+            with closing(psycopg.connect(url)) as own, inbox.transaction(own) as kept:
+                kept.receive(an_event("evt_2"))
+                may_end.set()
+                await eventually(lambda: table.query(waiting), lambda rows: rows[0][0] == 1)
+            await all_in(inbox, State.DONE, 2)
+
+    with inbox_database("postgres", tmp_path) as url:
+        asyncio.run(story(url))
