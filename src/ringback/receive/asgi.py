@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from ringback.receive.body import Unread, gathered
 from ringback.receive.keeping import into
-from ringback.receive.webhook import Call, Options, TakeAsync, Webhook
+from ringback.receive.options import Options
+from ringback.receive.webhook import Call, TakeAsync, Webhook
 from ringback.sign.scheme import Reply, Scheme
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from django.http import HttpRequest, HttpResponse
 
 from ringback.receive.body import Unread, read_whole
 from ringback.receive.keeping import into_by
-from ringback.receive.webhook import Call, Options, Webhook
+from ringback.receive.options import Options
+from ringback.receive.webhook import Call, Webhook
 from ringback.receive.wsgi import call_of
 from ringback.sign.event import VerifiedEvent
 from ringback.sign.scheme import Reply, Scheme

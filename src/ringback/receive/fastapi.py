@@ -21,7 +21,8 @@ from starlette.responses import Response
 
 from ringback.receive.body import Unread, gathered, incomplete
 from ringback.receive.keeping import into
-from ringback.receive.webhook import Call, Options, Webhook
+from ringback.receive.options import Options
+from ringback.receive.webhook import Call, Webhook
 from ringback.sign.event import VerifiedEvent
 from ringback.sign.scheme import Reply, Scheme
 

@@ -21,7 +21,8 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from ringback.receive.body import Unread, incomplete, read_whole, too_large
 from ringback.receive.keeping import Connect
-from ringback.receive.webhook import Options, Webhook
+from ringback.receive.options import Options
+from ringback.receive.webhook import Webhook
 from ringback.receive.wsgi import call_of, inbox_of
 from ringback.sign.scheme import Reply, Scheme
 

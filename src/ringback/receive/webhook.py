@@ -14,10 +14,10 @@ a time, and those who waited find it kept. Everything else is proven at once.
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import Final, Required, TypedDict, Unpack
+from typing import Final, Unpack
 
 from msgspec import Struct
 
@@ -29,12 +29,13 @@ from ringback.errors import (
     VerificationError,
 )
 from ringback.receive.body import BODY_BYTES_MAX, BODY_S_MAX, Unread
-from ringback.receive.documents import Documents, Fetch, with_documents
+from ringback.receive.documents import Documents, with_documents
+from ringback.receive.options import Options, check
 from ringback.receive.verification import respond, scheme_of, verify
 from ringback.sign.challenge import json_reply
 from ringback.sign.event import VerifiedEvent
 from ringback.sign.request import Headers
-from ringback.sign.scheme import Draft, Reply, Scheme
+from ringback.sign.scheme import Reply, Scheme
 
 MISTAKES_TOLD_MAX: Final = 16
 
@@ -42,30 +43,6 @@ logger: Final = logging.getLogger("ringback.receive")
 
 Take = Callable[[VerifiedEvent], object]
 TakeAsync = Callable[[VerifiedEvent], Awaitable[object]]
-
-
-class Options(TypedDict, total=False):
-    """What every adapter takes.
-
-    secrets         one, or several while one replaces another
-    public_url      the URL that the provider calls, as you registered it, without its query; only
-                    providers that sign the URL need it. It is never guessed from headers
-    tolerance_s     how far the signed time may be from now; by default as the provider says
-    body_bytes_max  larger bodies are refused with 413, before anything is computed
-    body_s_max      how long an async adapter waits for the body; with WSGI the server decides
-    source          the name in the inbox, if several senders use one scheme
-    fetch           how certificates are fetched; by default under the rules for outgoing requests
-    now_s           Unix time in seconds
-    """
-
-    secrets: Required[str | Sequence[str]]
-    public_url: str | None
-    tolerance_s: int | None
-    body_bytes_max: int
-    body_s_max: float
-    source: str | None
-    fetch: Fetch
-    now_s: Callable[[], float]
 
 
 class Call(Struct, frozen=True):
@@ -89,7 +66,7 @@ class Webhook:
         self.body_bytes_max = options.get("body_bytes_max", BODY_BYTES_MAX)
         self.body_s_max = options.get("body_s_max", BODY_S_MAX)
         self.source = options.get("source")
-        self._secrets = options["secrets"]
+        self._secrets = options.get("secrets", ())
         self._public_url = options.get("public_url")
         self._tolerance_s = options.get("tolerance_s")
         self._fetch = options.get("fetch", _fetch)
@@ -98,7 +75,7 @@ class Webhook:
         self._fetching = Lock()
         self._thread: ThreadPoolExecutor | None = None
         self._told: set[str] = set()
-        self._check()
+        check(self.scheme, options, self._now_s())
 
     def prove(self, call: Call) -> VerifiedEvent | Reply:
         """The event, or what to answer instead. May block: for a fetch, if one is needed."""
@@ -233,55 +210,12 @@ class Webhook:
                 logger.error("%s: every request is refused with 500. %s", title, error)
         elif isinstance(error, KeyNeeded):
             # The query may hold a token that confirms a subscription.
-            document = error.url.partition("?")[0]
-            why = error.__cause__ or "it failed a moment ago, or too many were asked for"
+            document, _, query = error.url.partition("?")
+            why = str(error.__cause__ or "it failed a moment ago, or too many were asked for")
+            why = why.replace(query, "…") if query else why
             logger.warning("%s: %s could not be fetched (%s)", title, document, why)
         else:
             logger.warning("%s: refused with %d. %s", title, error.status, error)
-
-    def _check(self) -> None:
-        scheme, url = self.scheme, self._public_url
-        if scheme.needs_url and not url:
-            raise Misconfigured(
-                f"{scheme.title} signs the URL: give `public_url`, the one that you registered"
-                " there. Behind a proxy it is not the one that this app sees"
-            )
-        if url is not None and (
-            not url.startswith(("https://", "http://")) or set(url) & set("?#")
-        ):
-            raise Misconfigured(
-                "give `public_url` as https://host/path, without a query: that of each request is"
-                " put behind it"
-            )
-        if not (self.body_bytes_max > 0 and self.body_s_max > 0):
-            raise Misconfigured("give `body_bytes_max` and `body_s_max` as numbers above 0")
-        self._check_secrets()
-
-    def _check_secrets(self) -> None:
-        """Has the secrets read once, by a request that is right but for its secret."""
-        url = self._public_url or "https://shop.example/"
-        draft = Draft(body=b"{}", timestamp_s=int(self._now_s()), url=url)
-        headers: Headers = ()
-        body, documents = draft.body, dict[str, bytes]()
-        if self.scheme.keys is not None:
-            signed = self.scheme.sign(draft, self.scheme.keys(bytes(32)).signing)
-            url, headers, body = signed.url, signed.headers, signed.body
-            documents.update(signed.documents)
-        try:
-            verify(
-                self.scheme,
-                headers,
-                body,
-                secrets=self._secrets,
-                now_s=draft.timestamp_s,
-                url=url,
-                tolerance_s=self._tolerance_s,
-                documents=documents,
-            )
-        except Misconfigured:
-            raise
-        except VerificationError:
-            return
 
 
 NOT_ALLOWED: Final = Reply(

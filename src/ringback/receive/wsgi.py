@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 from ringback.errors import Misconfigured
 from ringback.receive.body import Unread, read_whole
 from ringback.receive.keeping import Connect, into_by
-from ringback.receive.webhook import Call, Options, Take, Webhook
+from ringback.receive.options import Options
+from ringback.receive.webhook import Call, Take, Webhook
 from ringback.sign.scheme import Reply, Scheme
 
 if TYPE_CHECKING:

@@ -52,12 +52,14 @@ def fetch(
         outcome = outcomes.get(timeout=timeout_s)
     except Empty:
         visit.abandon()
-        raise FetchFailed(f"{visit.url.host} took longer than {timeout_s:g} s") from None
+        outcome = TimeoutError()
+    if isinstance(outcome, bytes):
+        return outcome
     if isinstance(outcome, FetchFailed):
         raise outcome
-    if isinstance(outcome, Exception):
-        raise FetchFailed(f"{visit.url.host}: {outcome or type(outcome).__name__}") from outcome
-    return outcome
+    if isinstance(outcome, TimeoutError):
+        raise FetchFailed(f"{visit.url.host} took longer than {timeout_s:g} s") from None
+    raise FetchFailed(f"{visit.url.host}: {outcome or type(outcome).__name__}") from None
 
 
 async def fetch_async(url: str, /) -> bytes:
@@ -88,8 +90,9 @@ class _Visit:
         try:
             outcomes.put(self._get())
         except Exception as error:
-            outcomes.put(error)
+            outcomes.put(error.with_traceback(None))  # it would keep the connection open
         finally:
+            self.abandon()
             if self._socket is not None:
                 self._socket.close()
 
