@@ -5,6 +5,7 @@ RINGBACK_TEST_OUTAGE_S is how long it is down in the longest of these stories.
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_the_server_restarts_under_load(how: str, restarts: list[bool], tmp_path
         async with Fleet(tmp_path, url, nodes=2) as fleet:
             for is_crash in restarts:
                 await fleet.publishers.accept(100)
-                await aside(lambda is_crash=is_crash: server.restart(immediate=is_crash))
+                await aside(partial(server.restart, immediate=is_crash))
             await fleet.publishers.accept(100)
             outcome = await fleet.settle()
             for node in fleet.nodes:

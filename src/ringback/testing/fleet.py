@@ -62,16 +62,21 @@ class Outcome(Struct, frozen=True):
 
 
 class Fleet:
-    """`urls` are those of the database, the nodes take them in turn; the witness the first."""
+    """`urls` are those of the database: nodes take them in turn, the witness its own or the first."""
 
     def __init__(
-        self, directory: Path, *urls: str, nodes: int, settings: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        *urls: str,
+        nodes: int,
+        settings: Mapping[str, str] | None = None,
+        witness: str = "",
     ) -> None:
         self.nodes = [
             _node(directory / f"node-{place}", urls[place % len(urls)], settings or {})
             for place in range(nodes)
         ]
-        self.witness = Witness(urls[0])
+        self.witness = Witness(witness or urls[0])
         self.ledger = Ledger()
         self.receiver = Collector(self.ledger.answer)
         self.endpoints: dict[str, str] = {}

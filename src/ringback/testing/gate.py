@@ -1,10 +1,10 @@
 """A way to a PostgreSQL server that can be spoilt: slow, silent, cut, or cut at the worst moment.
 
-    async with Gate(server.port) as gate:
-        …  connect to 127.0.0.1:gate.port  …
+    async with Gate.to(url) as gate:
+        …  connect to gate.url(url)  …
         gate.cut()                               every connection is reset
         gate.is_silent = True                    nothing gets through, and nobody is told
-        gate.lose(Loss.ANSWER, "accept_messages", times=3)
+        gate.lose(Loss.ANSWER, "accept_messages")
 
 A loss strikes when a client runs a statement whose text holds a word. Its ANSWER: the server has
 run the statement, and committed it, when the connection is reset. Its QUESTION: the statement never
@@ -16,10 +16,13 @@ import struct
 from enum import Enum
 from types import TracebackType
 from typing import Final, Self, cast
+from urllib.parse import urlsplit, urlunsplit
 
 HEADER: Final = struct.Struct("!cI")  # type and length of a message, the length without the type
 LENGTH: Final = struct.Struct("!I")
 START_WITHIN_S: Final = 10.0
+LOST_WITHIN_S: Final = 60.0
+DEFAULT_PORT: Final = 5432
 SSL_REQUEST_BYTES: Final = 8
 
 
@@ -29,24 +32,34 @@ class Loss(Enum):
 
 
 class Gate:
-    """Serves on a free loopback port. `opened` and `lost` count connections and losses.
+    """Serves on a free loopback port. `opened` counts connections.
 
-    `to_port` may be changed: new connections go there. `delay_s` holds up all that is answered.
+    `delay_s` holds up all that is answered.
     """
 
-    def __init__(self, to_port: int) -> None:
-        self.to_port = to_port
+    def __init__(self, host: str, port: int) -> None:
+        self.server = (host, port)
         self.port = 0
         self.delay_s = 0.0
         self.opened = 0
-        self.lost = 0
         self._server: asyncio.Server | None = None
         self._ways: set[_Way] = set()
         self._is_silent = False
         self._loss = Loss.ANSWER
         self._word = b""
-        self._left = 0
         self._changed = asyncio.Event()
+
+    @classmethod
+    def to(cls, url: str) -> Self:
+        """To the server of a database."""
+        parts = urlsplit(url)
+        return cls(parts.hostname or "127.0.0.1", parts.port or DEFAULT_PORT)
+
+    def url(self, url: str) -> str:
+        """The same database, through here."""
+        parts = urlsplit(url)
+        user, at, _ = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{user}{at}127.0.0.1:{self.port}"))
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -83,15 +96,16 @@ class Gate:
         for way in list(self._ways):
             way.reset()
 
-    def lose(self, loss: Loss, word: str, *, times: int) -> None:
-        """Let it happen to the next statements that hold the word."""
-        self._loss, self._word, self._left = loss, word.encode(), times
+    def lose(self, loss: Loss, word: str) -> None:
+        """Let it happen to the next statement that holds the word."""
+        self._loss, self._word = loss, word.encode()
 
-    async def has_lost(self, number: int) -> None:
-        """Wait until so many losses have happened, since the beginning."""
-        while self.lost < number:
-            self._changed.clear()
-            await self._changed.wait()
+    async def has_lost(self) -> None:
+        """Wait until it has happened. Raises TimeoutError."""
+        async with asyncio.timeout(LOST_WITHIN_S):
+            while self._word:
+                self._changed.clear()
+                await self._changed.wait()
 
     # ---- what the ways ask ----------------------------------------------------------------------
 
@@ -104,10 +118,9 @@ class Gate:
 
     def strikes(self, text: bytes) -> Loss | None:
         """Whether a statement is to be lost."""
-        if not self._left or self._word not in text:
+        if not self._word or self._word not in text:
             return None
-        self._left -= 1
-        self.lost += 1
+        self._word = b""
         self._changed.set()
         return self._loss
 
@@ -130,9 +143,7 @@ class _Way:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(START_WITHIN_S):
-                transport, _ = await loop.create_connection(
-                    lambda: _Back(self), "127.0.0.1", self._gate.to_port
-                )
+                transport, _ = await loop.create_connection(lambda: _Back(self), *self._gate.server)
         except OSError:
             self.reset()
             return

@@ -125,12 +125,12 @@ class Publishers:
     # ---- one publisher --------------------------------------------------------------------------
 
     async def _publish(self, first: int) -> None:
-        """Each begins at another node and stays with it for as long as that answers."""
+        """The nodes take turns."""
         callers = [Caller(url, self._token) for url in self._urls]
         turn = first
         try:
             while not self._is_stopped:
-                turn = await self._publish_one(callers, turn, next(self._numbers))
+                turn = 1 + await self._publish_one(callers, turn, next(self._numbers))
                 await asyncio.sleep(self._pause_s)  # sleeps: a steady pace
         finally:
             for caller in callers:
