@@ -24,6 +24,7 @@ from ringback.listen.arrival import Arrival, Judge
 from ringback.listen.behaviours import BEFORE_BODY, BEHAVIOURS, chosen
 from ringback.listen.keep import Keep, keep_in
 from ringback.listen.listener import Listener, Plan
+from ringback.receive.webhook import Webhook
 
 PORT: Final = 8073
 LOOPBACK: Final = "127.0.0.1"
@@ -35,7 +36,7 @@ Show = Callable[[Arrival], None]
 
 @click.command()
 @click.argument("port", type=click.IntRange(0, 65_535), default=PORT)
-@with_provider(is_required=False)
+@with_provider(is_pair=True)
 @click.option("--url", metavar="URL", help="What the provider calls, if it signs the URL.")
 @click.option("--host", default=LOOPBACK, help="Where to listen; this machine alone without it.")
 @click.option("--keep", metavar="FILE|DIR/", help="JSON lines in a file, requests in a directory.")
@@ -149,6 +150,8 @@ def _judge(provider: str, secrets: tuple[str, ...], url: str | None) -> Judge:
         raise click.UsageError(
             f"{judge.scheme.title} signs the URL: give --url, the one that it was told to call"
         )
+    # Made for its checks alone: a secret of another kind is told now, and not to each request.
+    Webhook(provider, secrets=secrets, public_url=url)
     return judge
 
 

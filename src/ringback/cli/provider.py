@@ -11,8 +11,8 @@ from ringback.sign.providers import names
 Body = Callable[..., None]
 
 
-def with_provider(*, is_required: bool) -> Callable[[Body], Body]:
-    """The command gets them as `provider` and `secrets`."""
+def with_provider(*, is_pair: bool) -> Callable[[Body], Body]:
+    """The command gets them as `provider` and `secrets`; a pair comes together or not at all."""
 
     def decorate(body: Body) -> Body:
         @click.option(
@@ -25,7 +25,6 @@ def with_provider(*, is_required: bool) -> Callable[[Body], Body]:
         @click.option(
             "--provider",
             metavar="NAME",
-            required=is_required,
             help="As in docs/providers.md: stripe, github, slack, standard, …",
         )
         @wraps(body)
@@ -33,7 +32,7 @@ def with_provider(*, is_required: bool) -> Callable[[Body], Body]:
             if provider is not None and provider not in names():
                 known = ", ".join(names())
                 raise click.UsageError(f"there is no provider {provider!r}; there are {known}")
-            if (provider is None) != (not secrets):
+            if is_pair and (provider is None) != (not secrets):
                 raise click.UsageError("give --provider and --secret together, or neither")
             body(provider=provider, secrets=tuple(map(text_of, secrets)), **rest)
 

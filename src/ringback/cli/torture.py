@@ -30,7 +30,7 @@ _COLOURS: Final = {
 
 @click.command()
 @click.argument("url", required=False)
-@with_provider(is_required=False)
+@with_provider(is_pair=False)
 @click.option("--verifying", metavar="TEXT|@FILE", help="The receiver's half of a key pair.")
 @click.option("--new-key", is_flag=True, help="Print a key pair of the provider's kind, and end.")
 @click.option("--type", "event_type", metavar="TYPE", default="ringback.torture")

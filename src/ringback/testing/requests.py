@@ -29,6 +29,7 @@ class SignedRequest(Struct, frozen=True, kw_only=True):
 
     secret      what the receiver verifies it with
     documents   the provider's certificates, by URL, where it has some: for `verify` and `fetch`
+    payload     what the event was made of; None if the bytes were given
     damage      what `deliveries` did to it: `lost`, `duplicate`, `delayed`, `corrupt`
     """
 
@@ -40,6 +41,7 @@ class SignedRequest(Struct, frozen=True, kw_only=True):
     secret: str
     documents: Mapping[str, bytes]
     draft: Draft
+    payload: object
     signing: str
     damage: frozenset[str] = frozenset()
 
@@ -58,6 +60,7 @@ class SignedRequest(Struct, frozen=True, kw_only=True):
         return _signed(
             self.provider,
             structs.replace(self.draft, timestamp_s=self.draft.timestamp_s - seconds),
+            self.payload,
             KeyPair(self.signing, self.secret),
             damage=self.damage,
         )
@@ -130,16 +133,16 @@ class Webhooks:
 
         Raises Misconfigured for an unknown provider, SecretError for an impossible secret.
         """
-        scheme = scheme_of(provider)
         now_s = self._clock.now_ms() // 1000 if self.now_s is None else self.now_s
         at_s = (now_s if timestamp_s is None else timestamp_s) - age_s
         self._made += 1
         name = id if id is not None else f"evt_{self._made}"
         draft = Draft(body=b"", timestamp_s=at_s, id=name, type=type, url=url, method=method)
         content = {} if payload is None else payload
-        made = enveloped(scheme, draft, content) if body is None else body
+        if body is not None:
+            draft, content = structs.replace(draft, body=body), None
         pair = KeyPair(secret, secret) if secret is not None else self.key_pair(provider)
-        return _signed(provider, structs.replace(draft, body=made), pair)
+        return _signed(provider, draft, content, pair)
 
     def __getattr__(self, name: str) -> Make:
         if name.startswith("_"):
@@ -164,11 +167,15 @@ class Webhooks:
 def _signed(
     provider: str | Scheme,
     draft: Draft,
+    payload: object,
     pair: KeyPair,
     *,
     damage: frozenset[str] = frozenset(),
 ) -> SignedRequest:
-    made = scheme_of(provider).sign(draft, pair.signing)
+    scheme = scheme_of(provider)
+    if payload is not None:
+        draft = structs.replace(draft, body=enveloped(scheme, draft, payload))
+    made = scheme.sign(draft, pair.signing)
     return SignedRequest(
         provider=provider,
         method=made.method,
@@ -178,6 +185,7 @@ def _signed(
         secret=pair.verifying,
         documents=made.documents,
         draft=draft,
+        payload=payload,
         signing=pair.signing,
         damage=damage,
     )
