@@ -109,6 +109,8 @@ class _Session:
         self._is_over = ""
 
     async def run(self) -> Report:
+        for count in filter(None, (self._effects, self._kept)):
+            await count.now()  # A wrong command should not end the run half way through.
         for group in GROUPS:
             await self._group(group)
         return Report(tuple(self._verdicts), not self._is_over)
