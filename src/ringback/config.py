@@ -45,6 +45,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Literal["all", "api", "worker"],
         knob("all; api only takes messages; worker only delivers. The last two: PostgreSQL only."),
     ] = "all"
+    workers: Annotated[
+        int,
+        knob("Processes of `serve` behind one port. More than one: PostgreSQL only.", ge=1, le=256),
+    ] = 1
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], knob("The least level that is logged.")
     ] = "info"

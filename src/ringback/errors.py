@@ -4,6 +4,7 @@
     ├── ConfigError              a setting is missing, malformed or contradictory
     ├── CannotListen             the address to listen on is taken, not ours or not an address
     ├── EngineStopped            the engine ended by itself; start the service again
+    ├── WorkersFailed            a worker process ended again and again; see why, start again
     ├── SecretError              a signing secret is malformed, too short or of the wrong kind
     ├── StoreError
     │   ├── StoreOwned           another process owns the SQLite file
@@ -57,6 +58,10 @@ class CannotListen(RingbackError):
 
 class EngineStopped(RingbackError):
     """The engine ended by itself, so this process accepts without delivering: it must end too."""
+
+
+class WorkersFailed(RingbackError):
+    """A worker process ended again and again, so the service has ended as a whole."""
 
 
 class SecretError(RingbackError):

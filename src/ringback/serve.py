@@ -37,11 +37,14 @@ from ringback.store.port import Store
 from ringback.store.sqlite.writer import SWITCH_INTERVAL_S
 from ringback.telemetry.logging import Log, configure
 from ringback.wire.client import Client
+from ringback.workers.berth import Berth
 
 # A second signal means "now": nothing accepted is lost by it, see `docs/operations.md`.
 INTERRUPTED: Final = 130
 GC_THRESHOLDS: Final = (4_000, 20, 50)
 OPEN_FILES_MAX: Final = 65_536
+# A worker that is replaced waits so long for callers to let go of their connections.
+WIND_DOWN_S: Final = 5.0
 
 
 class Service(Struct, frozen=True):
@@ -62,19 +65,22 @@ async def nothing(_service: Service) -> AsyncIterator[None]:
     yield
 
 
-def serve(settings: Settings, *, beside: Beside = nothing) -> None:
+def serve(settings: Settings, *, beside: Beside = nothing, berth: Berth | None = None) -> None:
     """Run the service until SIGTERM or SIGINT, then drain. A second signal ends it at once.
 
-    `beside` is entered when the service answers and left before it stops. Raises ConfigError,
-    CannotListen, or a StoreError if it cannot start, EngineStopped if it could not go on, and when
-    it was stopped the StoreError for which it wrote nothing any more, if there was one.
+    `beside` is entered when the service answers and left before it stops. With a `berth` it is one
+    of several workers, and its connections come from there. Raises ConfigError, CannotListen, or a
+    StoreError if it cannot start, EngineStopped if it could not go on, and when it was stopped the
+    StoreError for which it wrote nothing any more, if there was one.
     """
     check(settings)
     log = configure(settings.log_level, settings.log_format)
-    if weakness := weakness_of_key(settings):
+    if berth is not None:
+        structlog.contextvars.bind_contextvars(worker=berth.number)
+    elif weakness := weakness_of_key(settings):
         log.warning("weak_jwt_secret", why=weakness)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, log, beside))
+        runner.run(_serve(settings, log, beside=beside, berth=berth))
 
 
 def check(settings: Settings) -> None:
@@ -90,7 +96,11 @@ def check(settings: Settings) -> None:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, *, clock: Clock | None = None, log: Log | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    log: Log | None = None,
+    berth: Berth | None = None,
 ) -> AsyncIterator[Service]:
     """A service in this event loop, stopped in order at the end. Raises as `serve` does.
 
@@ -102,7 +112,7 @@ async def running(
     async with AsyncExitStack() as cleanup:
         front = Front(clock, body_bytes_max=settings.body_bytes_max)
         cleanup.push_async_callback(front.close, 0.0)
-        url = await front.bind(*settings.address())
+        url = await _take_place(front, settings, berth)
         store = await open_database(settings, clock)
         cleanup.push_async_callback(store.close)
         wire = Client(settings, clock, Policy(allow=settings.egress_networks()))
@@ -113,10 +123,27 @@ async def running(
         cleanup.push_async_callback(
             _stop, app, front, engine, within_s=within_s, clock=clock, log=log
         )
+        if berth is not None:
+            cleanup.push_async_callback(_let_go, front, berth)
         await engine.start()
         await front.open(app)
+        if berth is not None:
+            berth.serve(front.take, lambda: front.connection_count)
         log.info("ready", url=url, database=masked(settings.database), version=__version__)
         yield Service(url=url, settings=settings, store=store, engine=engine)
+
+
+async def _take_place(front: Front, settings: Settings, berth: Berth | None) -> str:
+    if berth is None:
+        return await front.bind(*settings.address())
+    front.feed()
+    return berth.url
+
+
+async def _let_go(front: Front, berth: Berth) -> None:
+    """When others serve on, callers go to them without having been refused."""
+    if berth.is_replaced:
+        await front.wind_down(WIND_DOWN_S)
 
 
 async def _stop(
@@ -132,16 +159,22 @@ async def _stop(
     log.info("stopped", took_s=round(clock.monotonic() - began_s, 3))
 
 
-async def _serve(settings: Settings, log: Log, beside: Beside) -> None:
+async def _serve(settings: Settings, log: Log, *, beside: Beside, berth: Berth | None) -> None:
     stop = asyncio.Event()
+    asked = asyncio.Event()
+    leave = stop.set if berth is None else berth.leave
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _on_signal, number, stop, log)
+        loop.add_signal_handler(number, _on_signal, number, asked, leave, log)
+    if berth is not None:
+        berth.attach(stop.set)
     _allow_many_files()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    async with running(settings, log=log) as service, beside(service):
+    async with running(settings, log=log, berth=berth) as service, beside(service):
         _settle_garbage()
         await _until(stop, service.engine)
+        if berth is not None and berth.is_orphaned:
+            log.warning("supervisor_gone")
     if service.store.fault is not None:
         raise service.store.fault  # ending well would claim that everything is kept
 
@@ -159,12 +192,15 @@ async def _until(stop: asyncio.Event, engine: Engine) -> None:
         raise EngineStopped("the engine has stopped, see the log above; start the service again")
 
 
-def _on_signal(number: signal.Signals, stop: asyncio.Event, log: Log) -> None:
-    if stop.is_set():
+def _on_signal(
+    number: signal.Signals, asked: asyncio.Event, leave: Callable[[], None], log: Log
+) -> None:
+    if asked.is_set():
         log.warning("stopping_at_once", signal=number.name)
         os._exit(INTERRUPTED)
     log.info("stopping", signal=number.name)
-    stop.set()
+    asked.set()
+    leave()
 
 
 def _allow_many_files() -> None:

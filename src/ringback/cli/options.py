@@ -27,6 +27,16 @@ class Chosen(Struct, frozen=True):
         """And where each setting that is not a default comes from. Raises ConfigError."""
         return load_with_sources(self.flags, file=self.file)
 
+    def with_flags(self, **flags: object) -> "Chosen":
+        """And these, where they are not None."""
+        said = {name: value for name, value in flags.items() if value is not None}
+        return msgspec.structs.replace(self, flags={**self.flags, **said})
+
+    def arguments(self) -> list[str]:
+        """A command line that says the same."""
+        file = [] if self.file is None else ["--config", str(self.file)]
+        return [*file, *(f"--set={name}={value}" for name, value in self.flags.items())]
+
     def load_over(self, defaults: Mapping[str, object]) -> Settings:
         """With other defaults: they apply where no source says anything. Raises ConfigError."""
         settings, sources = self.load_with_sources()

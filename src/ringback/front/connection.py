@@ -57,6 +57,7 @@ class Owner(Protocol):
     app: App
     body_bytes_max: int
     date: bytes  # the Date header, with its CRLF
+    is_leaving: bool  # each answer is the last one of its connection
     tasks: set[asyncio.Task[None]]
 
     def opened(self, connection: "Connection") -> bool: ...
@@ -259,6 +260,8 @@ class Connection(asyncio.Protocol):
 
     def head(self, request: "_Request", status: int, headers: Headers) -> bytes:
         lines = [_STATUS_LINES[status], self._owner.date]
+        if self._owner.is_leaving:
+            self._is_last = True
         for name, value in headers:
             if name == b"connection" and value.lower() == b"close":
                 request.is_kept = False

@@ -3,7 +3,9 @@
 Owns connections from accept to close. Never looks into a request.
 
     bind ─► open ─► close        bound: others cannot take the address, nobody is answered yet
+    feed ─┘   └─► wind_down ┘    fed: another process listens, and passes connections on (`take`)
                                  open: requests reach the app
+                                 winding down: each request is the last one of its connection
                                  closed: requests in progress have ended, by themselves or by us
 
 Invariant: a connection on which no request is served for IDLE_S is closed, whether it waits between
@@ -11,13 +13,13 @@ requests or dribbles the head of one.
 """
 
 import asyncio
-import os
+import socket
 from contextlib import suppress
 from email.utils import formatdate
 from typing import Final
 
 from ringback.clock import Clock
-from ringback.errors import CannotListen
+from ringback.front.address import cannot_listen, url_of
 from ringback.front.connection import App, Connection, Receive, Scope, Send
 
 BACKLOG: Final = 2_048
@@ -37,8 +39,12 @@ class Front:
         self._ticking: asyncio.Task[None] | None = None
         self._connections: set[Connection] = set()
         self._one_closed = asyncio.Event()
+        self._arriving: set[asyncio.Task[None]] = set()
+        self._is_fed = False
+        self._is_closing = False
         self.app: App = _not_open
         self.body_bytes_max = body_bytes_max
+        self.is_leaving = False
         self.date = b""
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -50,28 +56,53 @@ class Front:
                 lambda: Connection(self, loop), host, port, backlog=BACKLOG, start_serving=False
             )
         except (OSError, UnicodeError) as error:
-            raise CannotListen(_why(host, port, error)) from None
-        return _url(host, self._listener.sockets[0].getsockname()[1])
+            raise cannot_listen(host, port, error) from None
+        return url_of(host, self._listener.sockets[0].getsockname()[1])
+
+    def feed(self) -> None:
+        """Listen to nothing: connections come by `take`."""
+        self._is_fed = True
+
+    def take(self, accepted: socket.socket) -> None:
+        """Serve a connection that another process has accepted. It is ours from now on."""
+        if self._is_closing or self._ticking is None:
+            accepted.close()
+            return
+        task = asyncio.create_task(self._attach(accepted))
+        self._arriving.add(task)
+        task.add_done_callback(self._arrived)
 
     async def open(self, app: App) -> None:
-        """Answer requests with an ASGI app. Raises CannotListen, RuntimeError before `bind`."""
-        if self._listener is None:
+        """Answer requests with an ASGI app.
+
+        Raises CannotListen, and RuntimeError before `bind` or `feed`.
+        """
+        if self._listener is None and not self._is_fed:
             raise RuntimeError("bind an address before opening the front")
         self.app = app
         self._stamp()
-        try:
-            await self._listener.start_serving()
-        except OSError as error:
-            host, port = self._listener.sockets[0].getsockname()[:2]
-            raise CannotListen(_why(host, port, error)) from None
+        if self._listener is not None:
+            await self._listen(self._listener)
         self._ticking = asyncio.create_task(self._tick())
+
+    async def wind_down(self, timeout_s: float) -> None:
+        """Answer as before, but make each answer the last one of its connection.
+
+        Returns when no connection is left, or after the time. For when others serve on.
+        """
+        self.is_leaving = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._all_closed()
 
     async def close(self, timeout_s: float) -> int:
         """Stop listening, let requests in progress end; how many had to be cut off."""
+        self._is_closing = True
         if self._listener is not None:
             self._listener.close()
         if self._ticking is not None:
             self._ticking.cancel()
+        await asyncio.gather(*self._arriving, return_exceptions=True)
         for connection in list(self._connections):
             connection.finish()
         with suppress(TimeoutError):
@@ -79,8 +110,31 @@ class Front:
                 await self._all_closed()
         return await self._cut_off()
 
+    @property
+    def connection_count(self) -> int:
+        return len(self._connections) + len(self._arriving)
+
+    async def _listen(self, listener: asyncio.Server) -> None:
+        try:
+            await listener.start_serving()
+        except OSError as error:
+            host, port = listener.sockets[0].getsockname()[:2]
+            raise cannot_listen(host, port, error) from None
+
+    async def _attach(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            accepted.setblocking(False)
+            await loop.connect_accepted_socket(lambda: Connection(self, loop), accepted)
+        except OSError:
+            accepted.close()  # whoever it was has gone
+
+    def _arrived(self, task: asyncio.Task[None]) -> None:
+        self._arriving.discard(task)
+        self._one_closed.set()
+
     async def _all_closed(self) -> None:
-        while self._connections:
+        while self._connections or self._arriving:
             self._one_closed.clear()
             await self._one_closed.wait()
 
@@ -129,21 +183,3 @@ class Front:
 
 async def _not_open(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise RuntimeError("nobody is served before `open`")
-
-
-def _url(host: str, port: int) -> str:
-    """Where a program on this machine reaches the listener."""
-    shown = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
-
-
-def _why(host: str, port: int, error: OSError | UnicodeError) -> str:
-    if isinstance(error, UnicodeError):
-        reason = "that is no host name"
-    else:
-        number = error.errno or 0
-        reason = os.strerror(number) if number > 0 else error.strerror or str(error)
-    return (
-        f"cannot listen on {host}:{port}: {reason.lower()};"
-        " stop what runs there, or choose another address with --listen HOST:PORT"
-    )
