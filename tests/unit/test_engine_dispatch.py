@@ -50,12 +50,14 @@ class Stage:
         self.out: list[tuple[Lane, asyncio.Future[int]]] = []
         self.given_back: list[Job] = []
         self.asked = 0
+        self.well: list[str] = []
         self.dispatcher = Dispatcher(
             settings,
             clock,
             send=self._send,
             give_back=lambda _lane, jobs: self.given_back.extend(jobs),
             wants_work=self._want,
+            on_well=lambda lane: self.well.append(lane.plan.endpoint.id),
         )
 
     def _want(self) -> None:

@@ -67,7 +67,8 @@ class _Entry:
 
 
 class Acceptor:
-    """`on_waiting` is told the earliest due time of waiting rows that were committed."""
+    """`on_waiting` is told the earliest due time of waiting rows that were committed, `on_overflow`
+    how many of them are due already, for want of room here."""
 
     def __init__(
         self,
@@ -80,6 +81,7 @@ class Acceptor:
         settings: Settings,
         clock: Clock,
         on_waiting: Callable[[int], None],
+        on_overflow: Callable[[int], None],
     ) -> None:
         self._path = path
         self._history = history
@@ -89,6 +91,7 @@ class Acceptor:
         self._settings = settings
         self._clock = clock
         self._on_waiting = on_waiting
+        self._on_overflow = on_overflow
         self._entries: deque[_Entry] = deque()
         self._bytes = 0
         self._wake = asyncio.Event()
@@ -237,26 +240,38 @@ class Acceptor:
 
     def _hand_over(self, batch: Batch, entries: list[_Entry], results: list[AcceptResult]) -> None:
         """Answer first, then send: whoever waits for the 202 comes before the receivers."""
-        now_ms = self._clock.now_ms()
-        due_at_ms = None
         jobs: list[tuple[Plan, Job]] = []
+        late: list[Waiting] = []
         for entry, result in zip(entries, results, strict=True):
             if result.outcome is AcceptOutcome.ACCEPTED:
                 message = entry.new.message
                 for plan, delivery in zip(entry.plans, entry.new.now, strict=True):
                     jobs.append((plan, Job(delivery, batch, message)))
-                for waiting in entry.new.waiting:
-                    if waiting.due_at_ms > now_ms:  # what is due already is asked for by its lane
-                        due_at_ms = min(due_at_ms or waiting.due_at_ms, waiting.due_at_ms)
+                if entry.new.waiting:
+                    late.extend(entry.new.waiting)
             else:
                 self._release(entry)
             if not entry.done.done():
                 entry.done.set_result(result)
         batch.remaining = len(jobs)
+        # If the lease was lost since, the batch is another node's already.
+        place = self._dispatcher.dispatch if self._tenure.holds(batch.id) else self._let_go
         for plan, job in jobs:
-            self._dispatcher.dispatch(plan, job)
-        if due_at_ms is not None:
-            self._on_waiting(due_at_ms)
+            place(plan, job)
+        if late:
+            self._note_waiting(late)
+
+    def _let_go(self, plan: Plan, job: Job) -> None:
+        self._dispatcher.release(plan, job.size)
+
+    def _note_waiting(self, late: list[Waiting]) -> None:
+        """What is due already is asked for by its lane, here or on another node."""
+        now_ms = self._clock.now_ms()
+        later_ms = [waiting.due_at_ms for waiting in late if waiting.due_at_ms > now_ms]
+        if later_ms:
+            self._on_waiting(min(later_ms))
+        if len(later_ms) < len(late):
+            self._on_overflow(len(late) - len(later_ms))
 
 
 def _selected(draft: Draft, routes: AppRoutes) -> tuple[Plan, ...]:

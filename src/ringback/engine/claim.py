@@ -24,6 +24,8 @@ from ringback.store.port import Claimed, DueLane, Path, Take, Waiting
 
 LANES_PER_PAGE = 500
 PAGES_PER_PASS = 40
+SPREAD_MS = 20  # for each other node that may want the same
+SPREAD_MS_MAX = 200
 PAYLOADS_PER_READ = 32  # bounds what one read may bring into memory
 
 log = structlog.get_logger()
@@ -107,7 +109,15 @@ class Claimer:
             after = lanes[-1]
         # A lane without room asks for work itself when it has some; until then its due time,
         # which has passed, must not keep this loop awake.
-        self._next_due_ms = None if is_blocked else await self._path.next_due_at_ms()
+        self._next_due_ms = None if is_blocked else await self._next_due_at_ms()
+
+    async def _next_due_at_ms(self) -> int | None:
+        """Not all nodes at the same instant: the first one takes it, the others find nothing."""
+        due_at_ms = await self._path.next_due_at_ms()
+        if due_at_ms is None or not self._tenure.peers:
+            return due_at_ms
+        spread_ms = min(SPREAD_MS_MAX, SPREAD_MS * len(self._tenure.peers))
+        return due_at_ms + int(self._clock.random() * spread_ms)
 
     async def _serve(self, lanes: Sequence[DueLane], now_ms: int) -> bool:
         """Claim for one page of lanes. Whether some had no room.
@@ -184,6 +194,8 @@ class Claimer:
         payloads: dict[str, Message] | None,
     ) -> None:
         message = payloads.get(delivery.msg_id) if payloads is not None else None
+        if not self._tenure.holds(batch.id):
+            return  # the lease was lost since, and another node has the batch
         if plan is None or (payloads is not None and message is None):
             self._recorder.add(Result(batch))  # its endpoint or message is gone: canceled
         elif plan.endpoint.is_disabled or self._is_stopped:

@@ -7,6 +7,7 @@ deleted ends with an attempt that says so, and that says nothing of its endpoint
 
 import asyncio
 import math
+from collections.abc import Callable
 
 import structlog
 
@@ -14,6 +15,7 @@ from ringback.clock import Clock
 from ringback.config import Settings
 from ringback.engine.dispatch import Dispatcher
 from ringback.engine.lane import Job, Lane
+from ringback.engine.lease import Tenure
 from ringback.engine.record import Recorder, Result
 from ringback.errors import SecretError
 from ringback.model import Attempt, AttemptStatus, Delivery, Message, Timings, Trigger
@@ -34,7 +36,10 @@ log = structlog.get_logger()
 
 
 class Deliverer:
-    """Its `send` is what the dispatcher starts: it never raises but for cancellation."""
+    """Its `send` is what the dispatcher starts: it never raises but for cancellation.
+
+    `on_late` is called when the lease ran out unnoticed, as while the process was stopped.
+    """
 
     def __init__(
         self,
@@ -42,12 +47,16 @@ class Deliverer:
         path: Path,
         *,
         recorder: Recorder,
+        tenure: Tenure,
         settings: Settings,
         clock: Clock,
+        on_late: Callable[[], None],
     ) -> None:
         self._wire = wire
         self._path = path
         self._recorder = recorder
+        self._tenure = tenure
+        self._on_late = on_late
         self._settings = settings
         self._clock = clock
         self._late_payloads = asyncio.Semaphore(LATE_PAYLOADS_MAX)
@@ -87,8 +96,13 @@ class Deliverer:
         if lane.plan.endpoint.is_disabled:
             self.give_back(lane, [job])
             return
-        body = message.body
         started_at_ms = self._clock.now_ms()
+        tenure = self._tenure
+        if started_at_ms >= tenure.until_ms or self._clock.monotonic() >= tenure.until_s:
+            self._on_late()
+            self.give_back(lane, [job])
+            return
+        body = message.body
         if body is None:
             outcome = GiveUp(NO_PAYLOAD.detail)
             attempt = self._attempt_row(lane, job, NO_PAYLOAD, outcome, started_at_ms)

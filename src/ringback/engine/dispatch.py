@@ -14,9 +14,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 
+from msgspec.structs import replace
+
 from ringback.clock import Clock
 from ringback.config import Settings
 from ringback.engine.lane import AppLanes, Job, Lane
+from ringback.engine.pace import ASKED, OwnPace, Pace
 from ringback.engine.routes import AppRoutes, Plan
 from ringback.rules import health, lanes
 from ringback.rules.health import CLOSED, Breaker, BreakerRules, Symptom
@@ -40,15 +43,16 @@ class Dispatcher:
         send: Callable[[Lane, Job], Coroutine[None, None, None]],
         give_back: Callable[[Lane, list[Job]], None],
         wants_work: Callable[[], None],
+        on_well: Callable[[Lane], None],
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._send = send
         self._give_back = give_back
         self._wants_work = wants_work
-        self._breaker_rules = BreakerRules(
-            settings.breaker_failures, settings.breaker_open_s, settings.breaker_open_s_max
-        )
+        self._on_well = on_well
+        self._pace: Pace = OwnPace()
+        self._set_shares(1)
         self._lanes: dict[str, Lane] = {}
         self._apps: dict[str, AppLanes] = {}
         self._hungry: deque[Lane] = deque()
@@ -57,8 +61,9 @@ class Dispatcher:
         self._is_stopped = False
         self._is_paused = False
         self._was_full = False
-        self._queue_max = settings.queue_max
-        self._new_max = int(KIND_SHARE * settings.queue_max)
+        # A node that only takes messages has no room for any: all of them wait in the database.
+        self._queue_max = settings.queue_max if settings.role != "api" else 0
+        self._new_max = int(KIND_SHARE * self._queue_max)
         self._new_bytes_max = int(KIND_SHARE * settings.queue_bytes_max)
         self._claimed_max = max(1, self._new_max)  # what finds no place as new is claimed
         self._limit = min(settings.inflight_start, settings.inflight_max)
@@ -137,7 +142,7 @@ class Dispatcher:
         """
         lane = self._lanes.get(endpoint_id)
         if lane is None:
-            return self._settings.inflight_per_endpoint_start, 0.0
+            return self._window_start, 0.0
         closed_s = lane.closed_until_s - self._clock.monotonic()
         if closed_s > 0:
             return 0, closed_s
@@ -178,11 +183,8 @@ class Dispatcher:
         lane = self._lanes.get(endpoint_id)
         if lane is None:
             self._evict()
-            start = min(
-                self._settings.inflight_per_endpoint_start, self._settings.inflight_per_endpoint_max
-            )
             app = self._apps.setdefault(plan.app.id, AppLanes())
-            lane = self._lanes[endpoint_id] = Lane(plan, Window(start), app)
+            lane = self._lanes[endpoint_id] = Lane(plan, Window(self._window_start), app)
             app.lanes[endpoint_id] = lane
         elif lane.plan.app.version < plan.app.version:
             lane.plan = plan
@@ -233,24 +235,10 @@ class Dispatcher:
         if lane.closed_until_s > now_s:
             self._return_queue(lane)
             return False
-        wait_s = self._wait_s(lane, now_s) if lane.plan.is_throttled else 0.0
-        if wait_s > 0:
+        wait_s = self._pace.wait_s(lane, now_s) if lane.plan.is_throttled else 0.0
+        if 0 < wait_s < ASKED:
             self._wake_later(lane, wait_s)
         return wait_s <= 0
-
-    def _wait_s(self, lane: Lane, now_s: float) -> float:
-        """How long until the rates allow a send; taking it from them if that is now."""
-        next_s = lane.next_s
-        if rate := lane.plan.endpoint.throttle_rate:
-            next_s, wait_s = lanes.paced(next_s, rate, now_s)
-            if wait_s:
-                return wait_s
-        if rate := lane.plan.app.throttle_rate:
-            lane.app.next_s, wait_s = lanes.paced(lane.app.next_s, rate, now_s)
-            if wait_s:
-                return wait_s
-        lane.next_s = next_s
-        return 0.0
 
     def _wake_later(self, lane: Lane, wait_s: float) -> None:
         if not lane.has_timer:
@@ -259,6 +247,10 @@ class Dispatcher:
 
     def _wake(self, lane: Lane) -> None:
         lane.has_timer = False
+        self.pump(lane)
+
+    def pump(self, lane: Lane) -> None:
+        """Something that held a lane back may be over."""
         self._pump(lane)
         self._ask_for_work(lane)
 
@@ -326,11 +318,11 @@ class Dispatcher:
         lane.window = lanes.succeeded(
             lane.window,
             lane.in_flight,
-            self._settings.inflight_per_endpoint_max,
+            self._window_max,
             is_late=lanes.is_late(took_ms, lane.fastest_ms),
         )
         if lane.breaker is not CLOSED:
-            _move_breaker(lane, CLOSED)
+            self._move_breaker(lane, CLOSED)
 
     def failed(
         self,
@@ -356,9 +348,22 @@ class Dispatcher:
             breaker = health.troubled(
                 breaker, self._breaker_rules, what, now_s=now_s, began_s=began_s
             )
-        _move_breaker(lane, breaker)
+        self._move_breaker(lane, breaker)
         if lane.closed_until_s > now_s:
             self._return_queue(lane)
+
+    def well(self, endpoint_id: str) -> None:
+        """Another node has had an answer of an endpoint that is down: try it here too."""
+        lane = self._lanes.get(endpoint_id)
+        if lane is not None and not lane.breaker.is_closed:
+            self._move_breaker(lane, health.on_trial(lane.breaker))
+            self.pump(lane)
+
+    def _move_breaker(self, lane: Lane, breaker: Breaker) -> None:
+        was_closed, lane.breaker = lane.breaker.is_closed, breaker
+        lane.closed_until_s = max(lane.paused_until_s, breaker.open_until_s)
+        if breaker is CLOSED and not was_closed:
+            self._on_well(lane)
 
     def _return_queue(self, lane: Lane) -> None:
         if lane.queue:
@@ -372,6 +377,47 @@ class Dispatcher:
             self._give_back(lane, jobs)
 
     # ---- all lanes ------------------------------------------------------------------------------
+
+    def share(self, nodes: int, pace: Pace) -> None:
+        """So many nodes send, this one too: each has an equal part of every endpoint's window, one
+        at least, and of the probes; rates are kept by `pace`."""
+        self._set_shares(nodes)
+        self._pace = pace
+        for lane in list(self._lanes.values()):
+            if lane.window.limit > self._window_max:
+                lane.window = replace(lane.window, limit=self._window_max)
+            if lane.queue:
+                self._pump(lane)
+
+    def _set_shares(self, nodes: int) -> None:
+        settings = self._settings
+        self._window_max = max(1, settings.inflight_per_endpoint_max // nodes)
+        start = max(1, settings.inflight_per_endpoint_start // nodes)
+        self._window_start = min(start, self._window_max)
+        self._breaker_rules = health.shared(
+            BreakerRules(
+                settings.breaker_failures, settings.breaker_open_s, settings.breaker_open_s_max
+            ),
+            nodes,
+        )
+
+    def versions(self) -> dict[str, int]:
+        """By which version of their application jobs wait here, by its id."""
+        return {
+            app_id: min(lane.plan.app.version for lane in app.lanes.values())
+            for app_id, app in self._apps.items()
+            if any(lane.queue for lane in app.lanes.values())
+        }
+
+    def is_older(self, app_id: str, version: int) -> bool:
+        """Whether a lane of the application knows it from before that version."""
+        app = self._apps.get(app_id)
+        return app is not None and any(
+            lane.plan.app.version < version for lane in app.lanes.values()
+        )
+
+    def has_lanes(self, app_id: str) -> bool:
+        return app_id in self._apps
 
     def pause(self) -> None:
         """Start nothing: results cannot be recorded, or the lease is in doubt."""
@@ -395,7 +441,10 @@ class Dispatcher:
             self._return_queue(lane)
 
     def abandon(self) -> None:
-        """Forget everything that waits in memory: another node has it (the lease is gone)."""
+        """Forget everything that waits in memory, and cut off what is being sent: another node has
+        it (the lease is gone)."""
+        for task in self._tasks:
+            task.cancel()
         for lane in self._lanes.values():
             self.bytes -= sum(job.size for job in lane.queue)
             self.held -= len(lane.queue)
@@ -434,11 +483,6 @@ class Dispatcher:
         del lane.app.lanes[endpoint_id]
         if not lane.app.lanes:
             self._apps.pop(lane.plan.app.id, None)
-
-
-def _move_breaker(lane: Lane, breaker: Breaker) -> None:
-    lane.breaker = breaker
-    lane.closed_until_s = max(lane.paused_until_s, breaker.open_until_s)
 
 
 def _is_remarkable(lane: Lane) -> bool:

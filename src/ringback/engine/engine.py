@@ -3,10 +3,15 @@
 accept ──▶ dispatch ──▶ deliver ──▶ record        one lease, one task group;
               ▲                        │          every loop is owned by it
               └──── claim ◀── waiting ◀┘
+
+Among several nodes the herald tells the others what happened here, and `pace` keeps rates with
+them. A node of the role `api` has no loop that sends or tends.
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Final
 
 import structlog
 from msgspec import Struct
@@ -14,22 +19,27 @@ from msgspec import Struct
 from ringback.clock import Clock
 from ringback.config import Settings
 from ringback.engine.accept import Acceptor
+from ringback.engine.changes import Changes
 from ringback.engine.claim import Claimer
 from ringback.engine.deliver import Deliverer
 from ringback.engine.dispatch import Dispatcher
-from ringback.engine.lease import Tenure
+from ringback.engine.herald import Herald
+from ringback.engine.lease import RENEWALS_PER_LEASE, Tenure
+from ringback.engine.pace import OwnPace, SharedPace
 from ringback.engine.record import Recorder
 from ringback.engine.replay import Replayer
 from ringback.engine.routes import Routes
 from ringback.engine.tend import Tender
 from ringback.errors import StoreError
 from ringback.model import Application, Endpoint, Message, Task
-from ringback.store.nodes import Standing
+from ringback.store.nodes import Notice, NoticeKind, Standing
 from ringback.store.port import Store
 from ringback.wire.port import Wire
 
 # A stop waits this much longer for results to be written, as while another program holds a lock.
-RECORD_GRACE_S = 5.0
+RECORD_GRACE_S: Final = 5.0
+# When a node comes, those that are there need so long to learn that rates are shared now.
+NEWS_S: Final = 0.5
 
 log = structlog.get_logger()
 
@@ -37,13 +47,15 @@ log = structlog.get_logger()
 class EngineHealth(Struct, frozen=True):
     """`oldest_due_age_s` is how long the oldest due delivery has been waiting, 0 for none.
 
-    `why_not` says why the store cannot be written; empty when it can.
+    `why_not` says why the store cannot be written; empty when it can. `clock_skew_ms` is how far
+    the database's clock is ahead of this node's.
     """
 
     is_alive: bool
     is_store_writable: bool
     oldest_due_age_s: float
     why_not: str = ""
+    clock_skew_ms: int = 0
 
 
 class Engine:
@@ -57,8 +69,14 @@ class Engine:
         self._settings = settings
         self._clock = clock
         self._loops: asyncio.Task[None] | None = None
-        self._task_wake = asyncio.Event()
-        self._changes: set[asyncio.Task[None]] = set()
+        self._sends = settings.role != "api"
+        self._nodes = 1
+        self._here_since_s = 0.0
+        self._workers: tuple[int, ...] = ()
+        # Where no notices pass, others hear of a new node when they renew.
+        self._news_s = (
+            settings.lease_s / RENEWALS_PER_LEASE if settings.postgres_pgbouncer else NEWS_S
+        )
         self.is_draining = False
         path = store.path
         # The parts refer to one another, so the later ones are looked up when they are called.
@@ -72,6 +90,20 @@ class Engine:
             on_sure=self._resume,
             on_standing=self._stand,
         )
+        self.herald = Herald(
+            store.notices,
+            self.tenure,
+            clock=clock,
+            hasten=self._hasten,
+            on={
+                NoticeKind.CHANGED: self._hear_change,
+                NoticeKind.DUE: self._hear_due,
+                NoticeKind.TASK: lambda _: self.tender.look_for_tasks(),
+                NoticeKind.WELL: lambda notice: self.dispatcher.well(notice.subject),
+                NoticeKind.MEMBERS: lambda _: self.tenure.hurry(),
+                NoticeKind.MISSED: lambda _: self._catch_up(),
+            },
+        )
         self.recorder = Recorder(
             path,
             self.tenure,
@@ -83,7 +115,13 @@ class Engine:
             on_caught_up=self._resume,
         )
         self.deliverer = Deliverer(
-            wire, path, recorder=self.recorder, settings=settings, clock=clock
+            wire,
+            path,
+            recorder=self.recorder,
+            tenure=self.tenure,
+            settings=settings,
+            clock=clock,
+            on_late=self._doubt,
         )
         self.dispatcher = Dispatcher(
             settings,
@@ -91,8 +129,10 @@ class Engine:
             send=self.deliverer.send,
             give_back=self.deliverer.give_back,
             wants_work=self._look_for_work,
+            on_well=lambda lane: self.herald.well(lane.plan.endpoint.id),
         )
         self.deliverer.dispatcher = self.dispatcher
+        self.pace = SharedPace(store.nodes, clock, pump=self.dispatcher.pump)
         self.claimer = Claimer(
             path,
             self.routes,
@@ -101,6 +141,13 @@ class Engine:
             tenure=self.tenure,
             settings=settings,
             clock=clock,
+        )
+        self.changes = Changes(
+            path,
+            self.routes,
+            dispatcher=self.dispatcher,
+            clock=clock,
+            on_refreshed=self.claimer.wake,
         )
         self.acceptor = Acceptor(
             path,
@@ -111,6 +158,7 @@ class Engine:
             settings=settings,
             clock=clock,
             on_waiting=self._note_due,
+            on_overflow=self._overflow,
         )
         self.accept = self.acceptor.accept
         self.tender = Tender(
@@ -120,6 +168,7 @@ class Engine:
             tenure=self.tenure,
             settings=settings,
             clock=clock,
+            on_work=self._overflow,
         )
         self.replayer = Replayer(
             path,
@@ -128,6 +177,7 @@ class Engine:
             dispatcher=self.dispatcher,
             tenure=self.tenure,
             clock=clock,
+            on_overflow=self._overflow,
         )
 
     # ---- what it is asked -----------------------------------------------------------------------
@@ -141,32 +191,32 @@ class Engine:
     ) -> Task:
         """See `Replayer.recover`."""
         task = await self.replayer.recover(app, endpoint, since_ms=since_ms, until_ms=until_ms)
-        self._task_wake.set()
+        self.tender.look_for_tasks()
+        self.herald.task()
         return task
 
     def changed(self, app_id: str) -> None:
         """An application or one of its endpoints was written: what waits in memory follows suit."""
-        self.routes.forget(app_id)
-        change = asyncio.get_running_loop().create_task(self._refresh(app_id))
-        self._changes.add(change)
-        change.add_done_callback(self._changes.discard)
+        self.changes.note(app_id)
 
     async def health(self) -> EngineHealth:
         is_alive = self._loops is not None and not self._loops.done()
+        skew_ms = self.tenure.skew_ms
         try:
             due_at_ms = await self._store.path.next_due_at_ms()
         except StoreError as error:
-            return EngineHealth(is_alive, False, 0.0, str(error))
+            return EngineHealth(is_alive, False, 0.0, str(error), skew_ms)
         age_s = (self._clock.now_ms() - due_at_ms) / 1000 if due_at_ms is not None else 0.0
         why_not = self._why_not_writable()
-        return EngineHealth(is_alive, not why_not, max(0.0, age_s), why_not)
+        return EngineHealth(is_alive, not why_not, max(0.0, age_s), why_not, skew_ms)
 
     # ---- its life -------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Join as a node, adopt what the last run left, and start every loop."""
         await self.tenure.join()
-        await self.tender.adopt_all()
+        if self._sends:
+            await self.tender.adopt_all()
         self._loops = asyncio.create_task(self._run())
 
     async def ended(self) -> None:
@@ -215,21 +265,20 @@ class Engine:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.acceptor.run())
-                group.create_task(self.recorder.run())
-                group.create_task(self.claimer.run())
                 group.create_task(self.tenure.keep())
-                group.create_task(self.tender.adopt())
-                group.create_task(self.tender.retain())
-                group.create_task(self.tender.run_tasks(self._wait_for_task))
+                group.create_task(self.herald.run())
+                group.create_task(self.herald.listen())
+                group.create_task(self.changes.run())
+                if self._sends:
+                    group.create_task(self.recorder.run())
+                    group.create_task(self.claimer.run())
+                    group.create_task(self.pace.run())
+                    group.create_task(self.tender.adopt())
+                    group.create_task(self.tender.retain())
+                    group.create_task(self.tender.run_tasks())
         except* Exception:
             log.exception("engine_stopped")
             raise
-
-    async def _wait_for_task(self) -> None:
-        self._task_wake.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(60):
-                await self._task_wake.wait()
 
     def _why_not_writable(self) -> str:
         if self._store.fault is not None:
@@ -238,28 +287,32 @@ class Engine:
             return self.tenure.why_not_sure or "the lease was not renewed in time"
         return ""
 
-    async def _refresh(self, app_id: str) -> None:
-        try:
-            routes = await self.routes.of(app_id, version=0)
-        except StoreError as error:
-            log.debug("refresh_failed", app_id=app_id, error=str(error))
-            return
-        self.dispatcher.refresh(app_id, routes)
-        self.claimer.wake()
-
     # ---- what the parts tell one another --------------------------------------------------------
 
     def _note_due(self, due_at_ms: int) -> None:
         self.claimer.note_due(due_at_ms)
 
+    def _overflow(self, count: int) -> None:
+        """So many deliveries wait although they are due: others may have room for them. Here, the
+        end of what is under way asks for them; if nothing is, nobody would."""
+        self.herald.due(count)
+        if not self.dispatcher.in_flight:
+            self.claimer.wake()
+
     def _look_for_work(self) -> None:
+        self.claimer.wake()
+
+    async def _hasten(self, endpoint_ids: Sequence[str]) -> None:
+        await self._store.path.hasten(endpoint_ids)
         self.claimer.wake()
 
     def _pause(self) -> None:
         self.dispatcher.pause()
 
-    def _stand(self, standing: Standing) -> None:
-        """What this node has learned of the others."""
+    def _doubt(self) -> None:
+        """The lease ran out while this process did not run."""
+        self.dispatcher.pause()
+        self.tenure.hurry()
 
     def _resume(self) -> None:
         if self.tenure.is_sure and not self.recorder.is_behind:
@@ -268,3 +321,37 @@ class Engine:
     def _abandon(self) -> None:
         self.dispatcher.abandon()
         self.recorder.abandon()
+
+    # ---- what it learns of other nodes ----------------------------------------------------------
+
+    def _stand(self, standing: Standing) -> None:
+        """Share windows and rates among those who send, and see to those who are gone."""
+        nodes = max(1, len(standing.workers))
+        if self.tenure.sure_since_s != self._here_since_s:
+            self._here_since_s = self.tenure.sure_since_s
+            self.pace.opens_at_s = self._here_since_s + self._news_s
+            self.herald.members()
+        if nodes != self._nodes:
+            self._nodes = nodes
+            self.dispatcher.share(nodes, self.pace if nodes > 1 else OwnPace())
+        if standing.workers != self._workers:
+            self._workers = standing.workers
+            if standing.is_leader:
+                self.tender.adopt_soon()
+                self.tender.look_for_tasks()
+        if standing.has_lapsed:
+            self.tender.adopt_soon()
+
+    def _hear_change(self, notice: Notice) -> None:
+        self.changes.hear(notice.subject, notice.version)
+
+    def _hear_due(self, _notice: Notice) -> None:
+        if self.dispatcher.claimable():
+            self.claimer.wake()
+
+    def _catch_up(self) -> None:
+        """Notices may have been missed: look at what they would have said."""
+        self.changes.check_all()
+        self.tenure.hurry()
+        self.tender.look_for_tasks()
+        self._hear_due(Notice(NoticeKind.DUE))

@@ -52,7 +52,8 @@ class AppLanes:
 class Lane:
     """`held` counts the jobs that wait here, those whose commit is under way included, `claimed`
     those of the queue that waited in the database before. Nothing may be sent before
-    `closed_until_s`, by its breaker or by its own request (`paused_until_s`)."""
+    `closed_until_s`, by its breaker or by its own request (`paused_until_s`). `sends` are instants
+    of a rate that nodes share, taken for this lane."""
 
     __slots__ = (
         "app",
@@ -69,6 +70,7 @@ class Lane:
         "paused_until_s",
         "plan",
         "queue",
+        "sends",
         "wants_claim",
         "window",
     )
@@ -82,6 +84,7 @@ class Lane:
         self.breaker: Breaker = CLOSED
         self.failing_since_ms = plan.endpoint.failing_since_ms
         self.queue: deque[Job] = deque()
+        self.sends: deque[float] | None = None
         self.held = 0
         self.claimed = 0
         self.in_flight = 0

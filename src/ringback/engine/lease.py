@@ -35,7 +35,8 @@ class Tenure:
     """`on_doubt` is called when sending must stop, `on_lost` when the work is another's now,
     `on_sure` when sending may go on, and `on_standing` with each answer to a renewal.
 
-    Nothing may be sent after `until_ms` on the wall clock or `until_s` on the monotonic one.
+    Nothing may be sent after `until_ms` on the wall clock or `until_s` on the monotonic one; until
+    then the lease has stood without a gap since `sure_since_s`.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Tenure:
         self.standing = Standing(0, 1, (), False, False)
         self.until_ms = 0
         self.until_s = 0.0
+        self.sure_since_s = 0.0
         self.skew_ms = 0
         self.why_not_sure = ""
 
@@ -150,6 +152,8 @@ class Tenure:
         standing = await self._nodes.renew(
             self.lease, lease_ms=self._lease_ms, skew_ms=self.skew_ms
         )
+        if not self.is_sure:
+            self.sure_since_s = self._clock.monotonic()
         self.until_ms, self.until_s = began_ms + self._lease_ms, began_s + self._settings.lease_s
         took_ms = (self._clock.monotonic() - began_s) * 1000
         self._note_skew(standing.now_ms - began_ms - took_ms / 2, took_ms / 2)

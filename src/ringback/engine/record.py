@@ -17,7 +17,7 @@ from ringback.engine.lane import Batch
 from ringback.engine.lease import Tenure
 from ringback.errors import Fenced, StoreError
 from ringback.model import Attempt
-from ringback.store.port import Disable, Health, Path, Record, Waiting
+from ringback.store.port import Disable, Health, Lease, Path, Record, Waiting
 
 RETRY_WAIT_S = 0.2
 RETRY_WAIT_S_MAX = 5.0
@@ -64,6 +64,7 @@ class Recorder:
         self._is_idle = asyncio.Event()
         self._is_idle.set()
         self._writing = 0
+        self._has_lost = False
         self.is_behind = False
 
     @property
@@ -80,8 +81,12 @@ class Recorder:
             self._on_behind()
 
     def abandon(self) -> None:
-        """Forget what is not recorded: the lease is gone, so its batches are another node's."""
+        """Forget what is not recorded: the lease is gone, so its batches are another node's.
+
+        What still comes of them is forgotten too: else two nodes would go on with one delivery.
+        """
         self._results.clear()
+        self._has_lost = True
 
     async def settled(self) -> None:
         """Wait until everything added so far is committed."""
@@ -98,6 +103,10 @@ class Recorder:
     async def _flush(self) -> None:
         count = min(len(self._results), self._settings.record_batch_max)
         results = [self._results.popleft() for _ in range(count)]
+        if self._has_lost:
+            results = [result for result in results if self._tenure.holds(result.batch.id)]
+            if not results:
+                return
         record = _record(results)
         self._writing = count
         if await self._write(record, count):
@@ -105,11 +114,13 @@ class Recorder:
         self._writing = 0
 
     async def _write(self, record: Record, count: int) -> bool:
-        """Until it is committed (True), or the lease is gone (False)."""
+        """Until it is committed (True), or the lease that it was made under is gone (False)."""
         wait_s = RETRY_WAIT_S
+        lease: Lease | None = None
         while True:
             try:
-                await self._path.record(self._tenure.lease, record)
+                lease = lease or self._tenure.lease
+                await self._path.record(lease, record)
                 return True
             except Fenced:
                 log.warning("results_abandoned", count=count)

@@ -1,5 +1,7 @@
 """Sends again what was lost: one delivery at once, or all failures of an endpoint since a time."""
 
+from collections.abc import Callable
+
 from ringback.clock import Clock
 from ringback.engine.dispatch import RESERVED, Dispatcher
 from ringback.engine.lane import Batch, Job
@@ -22,6 +24,7 @@ class Replayer:
         dispatcher: Dispatcher,
         tenure: Tenure,
         clock: Clock,
+        on_overflow: Callable[[int], None],
     ) -> None:
         self._path = path
         self._tending = tending
@@ -29,6 +32,7 @@ class Replayer:
         self._dispatcher = dispatcher
         self._tenure = tenure
         self._clock = clock
+        self._on_overflow = on_overflow
 
     async def resend(self, app: Application, message: Message, endpoint: Endpoint) -> None:
         """One manual attempt, whatever the endpoint's filters; it is not retried.
@@ -51,6 +55,7 @@ class Replayer:
             await self._hand_off(plan, delivery, message)
         else:
             await self._path.park([Waiting(delivery, due_at_ms)])
+            self._on_overflow(1)
 
     async def _hand_off(self, plan: Plan, delivery: Delivery, message: Message) -> None:
         batch = Batch(self._tenure.next_batch_id(), 1)
@@ -60,7 +65,10 @@ class Replayer:
         except BaseException:
             self._dispatcher.release(plan, job.size)
             raise
-        self._dispatcher.dispatch(plan, job)
+        if self._tenure.holds(batch.id):
+            self._dispatcher.dispatch(plan, job)
+        else:  # the lease was lost since, and another node has the batch
+            self._dispatcher.release(plan, job.size)
 
     async def _plan(self, app: Application, endpoint: Endpoint) -> Plan:
         routes = await self._routes.of(app.id, version=app.version)

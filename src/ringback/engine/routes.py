@@ -100,6 +100,11 @@ class Routes:
             return routes
         return await self._load("", app_id)
 
+    def is_older(self, app_id: str, version: int) -> bool:
+        """Whether what is cached is from before that version."""
+        routes = self._apps.get(app_id)
+        return routes is not None and routes.app.version < version
+
     def forget(self, app_id: str) -> None:
         """Drop what is cached, and what is being loaded: it may be older than the change."""
         self._forgotten += 1

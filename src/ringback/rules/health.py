@@ -105,6 +105,18 @@ def troubled(
     return _opened(min(rules.open_s, rules.open_s_max), now_s)
 
 
+def on_trial(breaker: Breaker) -> Breaker:
+    """Open no more: somebody else has had an answer. The next result decides."""
+    return Breaker(breaker.failures, 0.0, breaker.pause_s)
+
+
+def shared(rules: BreakerRules, nodes: int) -> BreakerRules:
+    """So many nodes probe: each pauses longer, so that all of them probe as often as one would."""
+    return BreakerRules(
+        rules.failures, min(rules.open_s * nodes, rules.open_s_max), rules.open_s_max
+    )
+
+
 def _opened(pause_s: float, now_s: float) -> Breaker:
     return Breaker(0, now_s + pause_s, pause_s)
 
