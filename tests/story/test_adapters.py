@@ -3,16 +3,12 @@
 The requests are Stripe's, into an inbox that is processed, and Slack's, into a function.
 """
 
-import asyncio
 import json
-import os
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -22,8 +18,8 @@ from msgspec import Struct
 
 from ringback.receive import Draft, Signed, sign
 from ringback.receive.body import BODY_BYTES_MAX
-from ringback.testing.eventually import eventually
 from ringback.testing.process import unused_port
+from ringback.testing.program import listens, program, until
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "receive"
@@ -33,7 +29,7 @@ SLACK = "8f742231b10e8888abcd99yyyzzz85a5"
 SERVERS = {
     "fastapi": ["-m", "uvicorn", "fastapi_app:app", "--log-level", "warning", "--port"],
     "asgi": ["-m", "uvicorn", "asgi_app:app", "--log-level", "warning", "--port"],
-    "wsgi": ["wsgi_app.py"],
+    "wsgi": ["-m", "wsgi_app"],
     "flask": ["-m", "flask", "--app", "flask_app", "run", "--port"],
     "django under ASGI": ["-m", "uvicorn", "django_app:asgi", "--log-level", "warning", "--port"],
     "django under WSGI": ["-m", "ringback.testing.wsgi_server", "django_app:wsgi"],
@@ -76,9 +72,9 @@ class Server:
 
     def shipped(self, order: str) -> int:
         """How often, as soon as it has."""
-        return asyncio.run(eventually(lambda: self._shipped(order), lambda count: count > 0))
+        return until(lambda: self._shipped(order))
 
-    async def _shipped(self, order: str) -> int:
+    def _shipped(self, order: str) -> int:
         asked = "SELECT count(*) FROM shipped WHERE order_id = ?"
         with closing(sqlite3.connect(self.database)) as connection:
             try:
@@ -98,48 +94,21 @@ def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     place, port = tmp_path_factory.mktemp("receive"), unused_port()
-    with ExitStack() as stack:
-        if request.param in NEED_A_WORKER:
-            stack.enter_context(running(["orders.py"], place, "worker"))
-        stack.enter_context(running([*SERVERS[request.param], str(port)], place, "server"))
-        server = Server(port, place / "shop.db", place / "server.log")
-        asyncio.run(eventually(lambda: answers(port), bool))
-        yield server
-
-
-@contextmanager
-def running(command: list[str], place: Path, name: str) -> Iterator[None]:
-    environment = {
+    settings = {
         "SHOP_DATABASE": str(place / "shop.db"),
         "STRIPE_WEBHOOK_SECRET": STRIPE,
         "SLACK_SIGNING_SECRET": SLACK,
-        "PYTHONPATH": os.pathsep.join([str(EXAMPLES), str(ROOT / "src")]),
     }
-    with (place / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, *command],
-            cwd=EXAMPLES,
-            env=os.environ | environment,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-async def answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True
+    with ExitStack() as stack:
+        if request.param in NEED_A_WORKER:
+            stack.enter_context(program("-m", "orders", place=place, path=EXAMPLES, **settings))
+            until(
+                lambda: any(b"ringback_inbox" in part.read_bytes() for part in place.glob("*.db*"))
+            )
+        command = [*SERVERS[request.param], str(port)]
+        log = stack.enter_context(program(*command, place=place, path=EXAMPLES, **settings))
+        until(lambda: listens(port))
+        yield Server(port, place / "shop.db", log)
 
 
 def paid(order: str, *, event: str = "", age_s: int = 0, secret: str = STRIPE) -> Signed:

@@ -79,8 +79,15 @@ async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
     try:
         async for piece in request.content.iter_any():
             yield piece
-    except (ClientError, OSError, web.HTTPException):
+    except (ClientError, OSError):
         raise incomplete() from None
+    except web.RequestPayloadError:
+        raise Unread(
+            400,
+            "unreadable",
+            "the body ended early, or aiohttp could not unpack it, which would not be what was"
+            " signed: run it with auto_decompress=False",
+        ) from None
 
 
 def _response(reply: Reply) -> web.Response:
