@@ -135,6 +135,8 @@ class Acceptor:
                 self._is_idle.set()
                 self._wake.clear()
                 await self._wake.wait()
+            if len(self._entries) > 1:  # then there is load, and requests wait to be looked at
+                await asyncio.sleep(0)
             await self._commit()
 
     # ---- into the batch -------------------------------------------------------------------------

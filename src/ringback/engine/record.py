@@ -1,10 +1,13 @@
 """Commits what became of deliveries, many together, and never loses a result while it can wait.
 
-A result stays in memory until its transaction has committed. While the database cannot be written
-the same results are tried again, and past `record_queue_max` nothing new is sent (`is_behind`).
+A result on its own is recorded at once. Under load the results of a moment are recorded together:
+nobody waits for them. A result stays in memory until its transaction has committed. While the
+database cannot be written the same results are tried again, and past `record_queue_max` nothing new
+is sent (`is_behind`).
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 
@@ -19,6 +22,7 @@ from ringback.errors import Fenced, StoreError
 from ringback.model import Attempt
 from ringback.store.port import Disable, Health, Lease, Path, Record, Waiting
 
+GATHER_S = 0.01  # after a transaction until the next, unless there is enough for a whole one
 RETRY_WAIT_S = 0.2
 RETRY_WAIT_S_MAX = 5.0
 
@@ -63,6 +67,7 @@ class Recorder:
         self._wake = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
+        self._written_s = -math.inf
         self._writing = 0
         self._has_lost = False
         self.is_behind = False
@@ -98,7 +103,15 @@ class Recorder:
                 self._is_idle.set()
                 self._wake.clear()
                 await self._wake.wait()
-            await self._flush()
+            await self._gather()
+            if self._results:  # else the lease was lost meanwhile
+                await self._flush()
+                self._written_s = self._clock.monotonic()
+
+    async def _gather(self) -> None:
+        wait_s = self._written_s + GATHER_S - self._clock.monotonic()
+        if wait_s > 0 and len(self._results) < self._settings.record_batch_max:
+            await self._clock.sleep(wait_s)
 
     async def _flush(self) -> None:
         count = min(len(self._results), self._settings.record_batch_max)
