@@ -72,6 +72,7 @@ def sent_to(place: Path, port: int) -> str:
 
 def test_the_first_example_takes_ten_lines_and_ships_once(tmp_path: Path) -> None:
     shop = blocks()[0]
+    assert shop in (ROOT / "README.md").read_text()
     assert len([line for line in shop.splitlines() if line]) <= 10
     (tmp_path / "shop.py").write_text(shop)
     port = unused_port()

@@ -4,6 +4,8 @@ import asyncio
 import gzip
 import json
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, closing
@@ -302,3 +304,28 @@ def test_aiohttp_verifies_packed_bodies_as_they_came_if_it_does_not_unpack() -> 
 
     assert asyncio.run(story()) == [200, 401, 400]
     assert seen == [body]
+
+
+# ---- what an adapter loads ----------------------------------------------------------------------
+
+
+def modules_after(program: str) -> set[str]:
+    shown = subprocess.run(
+        [sys.executable, "-c", f"import sys, {program}; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return set(shown.stdout.split())
+
+
+@pytest.mark.parametrize("name", ["wsgi", "asgi"])
+def test_plain_adapters_load_no_framework(name: str) -> None:
+    frameworks = {"aiohttp", "django", "fastapi", "flask", "starlette", "werkzeug"}
+    others = {"asyncio", "cryptography", "ssl", "ringback.wire", "ringback.receive.inbox"}
+    assert modules_after(f"ringback.receive.{name}") & (frameworks | others) == set()
+
+
+def test_the_adapter_for_fastapi_needs_starlette_alone() -> None:
+    assert "fastapi" not in modules_after("ringback.receive.fastapi")
