@@ -216,6 +216,12 @@ def test_when_time_is_up_the_rest_is_named_and_nothing_is_called_passed() -> Non
     assert named(report, Outcome.SKIPPED) != set()
 
 
+def test_a_misspelled_choice_passes_nobody() -> None:
+    with pytest.raises(ConfigError, match="no 'froged' to choose"):
+        tried(RightReceiver(), only=frozenset({"froged"}))
+    assert tried(RightReceiver(), only=frozenset({"forged", "kept-first"})).is_passed
+
+
 # ---- whom it will not try -----------------------------------------------------------------------
 
 

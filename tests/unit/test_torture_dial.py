@@ -3,11 +3,14 @@
 import asyncio
 import json
 import sys
+from pathlib import Path
 
 import pytest
+import trustme
 
 from ringback.clock import Clock
 from ringback.errors import ConfigError
+from ringback.testing.certificates import served
 from ringback.testing.chaos import ChaosReceiver, closed_port
 from ringback.torture.case import Answer, Case, Outcome, Shot
 from ringback.torture.count import Count
@@ -80,6 +83,21 @@ def test_nobody_there_is_refused_and_every_shot_has_an_answer() -> None:
 def test_several_shots_share_a_connection_and_chunks_arrive() -> None:
     answers = fired("ok", SHOT, SHOT, SHOT)
     assert [answer.status for answer in answers] == [200, 200, 200]
+
+
+def test_certificates_are_verified(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+
+    async def scenario(cafile: str | None) -> Answer:
+        tls = served(authority.issue_cert("127.0.0.1"))
+        async with ChaosReceiver("ok", tls=tls) as receiver:
+            place = await place_of(receiver.url("/x"), may_be_anywhere=False)
+            dialler = Dialler(place, Clock(), timeout_s=30, cafile=cafile)
+            return (await dialler.fire([SHOT]))[0]
+
+    assert asyncio.run(scenario(str(tmp_path / "ca.pem"))).status == 200
+    assert asyncio.run(scenario(None)).fault == "tls"
 
 
 # ---- counting -----------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     body: bytes = b""
     head: bytes = b""
     took_s: float = 0.0
-    fault: Literal["", "timeout", "closed", "refused", "garbage"] = ""
+    fault: Literal["", "timeout", "closed", "refused", "garbage", "tls"] = ""
 
 
 class Case(Struct, frozen=True, kw_only=True):

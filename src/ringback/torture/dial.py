@@ -88,6 +88,8 @@ class Dialler:
             pass
         except ConnectionRefusedError:
             fault = Answer(fault="refused")
+        except ssl.SSLError:
+            fault = Answer(fault="tls")
         except (OSError, asyncio.IncompleteReadError, EOFError):
             fault = Answer(fault="closed")
         except httptools.HttpParserError:

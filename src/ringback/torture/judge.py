@@ -12,6 +12,7 @@ _FAULTS: Final = {
     "closed": "the connection was closed without an answer",
     "refused": "nobody listens there",
     "garbage": "the answer is not HTTP",
+    "tls": "its certificate is not trusted (--cafile adds an authority)",
 }
 
 

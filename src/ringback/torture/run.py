@@ -8,12 +8,13 @@ could not be tried any more is named as skipped, and the report says that it is 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct, structs
 
 from ringback.clock import Clock
+from ringback.errors import ConfigError
 from ringback.torture.battery import GROUPS, Group, MakeCase
 from ringback.torture.case import Answer, Case, Outcome, Verdict
 from ringback.torture.count import Count
@@ -109,6 +110,7 @@ class _Session:
         self._is_over = ""
 
     async def run(self) -> Report:
+        self._check_names()
         for count in filter(None, (self._effects, self._kept)):
             await count.now()  # A wrong command should not end the run half way through.
         for group in GROUPS:
@@ -145,6 +147,18 @@ class _Session:
         if name == "good" and found.outcome is Outcome.WRONG:
             self._is_over = "the good request failed, so nothing else would mean anything"
         return len(case.shots)
+
+    def _check_names(self) -> None:
+        """A misspelled name must not make a receiver pass."""
+        if not self._rules.only:
+            return
+        groups = [group.name for group in GROUPS]
+        cases = [make(self._make).name for group in GROUPS for make in group.makers]
+        if unknown := self._rules.only - {*groups, *cases, _KEPT.name}:
+            raise ConfigError(
+                f"there is no {sorted(unknown)[0]!r} to choose; there are"
+                f" {', '.join([*groups, _KEPT.name, *cases])}"
+            )
 
     def _is_chosen(self, group: Group, case: Case) -> bool:
         only = self._rules.only
@@ -244,8 +258,3 @@ def _harm(group: Group, effects: int) -> Verdict:
 
 def _times(number: int) -> str:
     return "once" if number == 1 else f"{number} times"
-
-
-def names() -> Sequence[str]:
-    """The groups of the battery."""
-    return tuple(group.name for group in GROUPS)
