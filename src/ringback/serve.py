@@ -28,7 +28,7 @@ from ringback import __version__
 from ringback.api.app import Api, create_app
 from ringback.clock import Clock
 from ringback.config import Settings, masked, weakness_of_key
-from ringback.database import check_url, open_database
+from ringback.database import check_url, is_postgres, open_database
 from ringback.engine.engine import Engine
 from ringback.errors import ConfigError, EngineStopped
 from ringback.front import Front
@@ -86,6 +86,11 @@ def serve(settings: Settings, *, beside: Beside = nothing, berth: Berth | None =
 def check(settings: Settings) -> None:
     """Everything about settings that only running a service needs. Raises ConfigError."""
     check_url(settings)
+    if settings.role != "all" and not is_postgres(settings):
+        raise ConfigError(
+            f"role: a SQLite file has one owner, who does everything, so {settings.role} needs"
+            " PostgreSQL; set database to postgresql://…, or leave role at all"
+        )
     if not settings.jwt_secret:
         raise ConfigError(
             "jwt_secret is not set, so nobody could call the API: to try things out run"

@@ -94,3 +94,10 @@ def test_start_and_end_are_logged(tmp_path: Path) -> None:
     with capture_logs() as lines:
         run(story())
     assert {"ready", "stopped"} <= {line["event"] for line in lines}
+
+
+@pytest.mark.parametrize("role", ["api", "worker"])
+def test_on_a_file_one_process_does_everything(tmp_path: Path, role: str) -> None:
+    with pytest.raises(ConfigError, match=r"^role: .*PostgreSQL"):
+        check(settings(tmp_path, role=role))
+    check(settings(tmp_path, role=role, database="postgresql://localhost/ringback"))

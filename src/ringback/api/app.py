@@ -9,7 +9,7 @@ too, is JSON (or the documentation page) and carries `x-request-id`.
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import structlog
@@ -38,6 +38,8 @@ CORS_MAX_AGE_S: Final = 600
 ASKED_HEADERS_MAX: Final = 1_024
 OPENAPI_PATH: Final = "/api/v1/openapi.json"
 DOCS_PATH: Final = "/docs"
+
+Refuse = Callable[[Exchange], Answer | None]
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._\-]{1,128}")
 _HOT_START: Final = "/api/v1/app/"
@@ -80,7 +82,9 @@ class Api:
         self._services = services
         self._hot = MessageCreate(services)
         self._router = _router(services, routes)
-        self._is_draining = False
+        # What is answered instead of serving; asked for each request only if there is something.
+        is_worker = services.settings.role == "worker"
+        self._refuse: Refuse | None = _unless_health if is_worker else None
         # Asked once: even a line that is filtered out costs microseconds to put together.
         self._logs_all = services.settings.log_level == "debug"
         # Unguessable is not asked of a request id, only that no two are equal.
@@ -89,7 +93,7 @@ class Api:
 
     def drain(self) -> None:
         """From now on answer 503 and close connections, so that callers go elsewhere."""
-        self._is_draining = True
+        self._refuse = _turned_away
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -99,8 +103,8 @@ class Api:
         scope[KEY] = exchange
         started = time.perf_counter()
         is_hot = exchange.method == "POST" and _is_hot(exchange.path)
-        if self._is_draining:
-            await send_answer(send, exchange, _turned_away())
+        if self._refuse is not None and (refusal := self._refuse(exchange)):
+            await send_answer(send, exchange, refusal)
         elif is_hot:
             await self._hot(scope, receive, send)
         elif exchange.method == "OPTIONS":
@@ -203,8 +207,18 @@ async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
 # ---- what holds for all -------------------------------------------------------------------------
 
 
-def _turned_away() -> Answer:
-    answer = answer_to(Unavailable("The server is stopping; try again."))
+def _turned_away(_exchange: Exchange) -> Answer:
+    return _unavailable("The server is stopping; try again.")
+
+
+def _unless_health(exchange: Exchange) -> Answer | None:
+    if exchange.path.startswith(_PROBES):
+        return None
+    return _unavailable("This node only delivers (role: worker); ask one of the role api or all.")
+
+
+def _unavailable(why: str) -> Answer:
+    answer = answer_to(Unavailable(why))
     assert answer is not None  # noqa: S101  `Unavailable` is planned for
     return Answer(answer.status, answer.body, (*answer.headers, _CLOSE))
 

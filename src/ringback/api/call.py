@@ -29,7 +29,7 @@ encode: Final = msgspec.json.Encoder().encode
 
 class EngineState(Protocol):
     """How the engine is; seconds since the oldest delivery that is due became due; why the store
-    cannot be written (empty: it can)."""
+    cannot be written (empty: it can); how far the database's clock is ahead."""
 
     @property
     def is_alive(self) -> bool: ...
@@ -39,6 +39,8 @@ class EngineState(Protocol):
     def oldest_due_age_s(self) -> float: ...
     @property
     def why_not(self) -> str: ...
+    @property
+    def clock_skew_ms(self) -> int: ...
 
 
 class EnginePort(Protocol):

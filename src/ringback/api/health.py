@@ -11,7 +11,9 @@ async def get(call: Call[None, None]) -> Answer:
         200 if is_well else 503,
         HealthOut(
             database=DatabaseHealthOut(
-                status="ok" if health.is_store_writable else "error", detail=health.why_not
+                status="ok" if health.is_store_writable else "error",
+                detail=health.why_not,
+                clock_skew_ms=health.clock_skew_ms,
             ),
             engine=EngineHealthOut(
                 status="ok" if health.is_alive else "error",

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "config": "Show every setting, its value and where it comes from.",
     "doctor": "Check settings, database, clock, network and a running server.",
     "migrate": "Bring the database to this version, or show what that would do.",
+    "nodes": "Show which nodes are alive and what each holds.",
     "backup": "Copy the database while it is in use.",
 }
 

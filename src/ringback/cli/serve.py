@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     "--workers", type=click.IntRange(1, 256), help="Processes behind one port; PostgreSQL only."
 )
 @click.option(
+    "--role",
+    type=click.Choice(["all", "api", "worker"]),
+    help="api only takes messages, worker only delivers; PostgreSQL only.",
+)
+@click.option(
     "--as-worker",
     "place",
     metavar="NUMBER:DESCRIPTOR:URL",
@@ -35,14 +40,14 @@ if TYPE_CHECKING:
     help="Be one of several workers; given by their supervisor alone.",
 )
 @with_settings
-def command(*, chosen: Chosen, workers: int | None, place: str | None) -> None:
+def command(*, chosen: Chosen, workers: int | None, role: str | None, place: str | None) -> None:
     """Run the service until SIGTERM or Ctrl+C, then finish what is in flight and exit 0.
 
     Logs go to stderr. The service is ready when GET /api/v1/health/ping answers 204.
 
     With several workers, SIGHUP replaces one after the other without refusing anybody.
     """
-    chosen = chosen.with_flags(workers=workers)
+    chosen = chosen.with_flags(workers=workers, role=role)
     settings = chosen.load()
     if place is not None:
         from ringback.workers.berth import Berth

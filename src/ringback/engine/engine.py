@@ -100,7 +100,7 @@ class Engine:
                 NoticeKind.DUE: self._hear_due,
                 NoticeKind.TASK: lambda _: self.tender.look_for_tasks(),
                 NoticeKind.WELL: lambda notice: self.dispatcher.well(notice.subject),
-                NoticeKind.MEMBERS: lambda _: self.tenure.hurry(),
+                NoticeKind.MEMBERS: self._hear_members,
                 NoticeKind.MISSED: lambda _: self._catch_up(),
             },
         )
@@ -344,6 +344,11 @@ class Engine:
 
     def _hear_change(self, notice: Notice) -> None:
         self.changes.hear(notice.subject, notice.version)
+
+    def _hear_members(self, notice: Notice) -> None:
+        """Whoever leaves has given back what waited in its memory."""
+        self.tenure.hurry()
+        self._hear_due(notice)
 
     def _hear_due(self, _notice: Notice) -> None:
         if self.dispatcher.claimable():

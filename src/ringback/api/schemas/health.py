@@ -13,6 +13,10 @@ class DatabaseHealthOut(Struct, frozen=True, kw_only=True, rename="camel", omit_
         str,
         Meta(description="Why the database cannot be written, and what to do; only if it cannot."),
     ] = ""
+    clock_skew_ms: Annotated[
+        int,
+        Meta(description="How far its clock is ahead of this node's; only if they differ."),
+    ] = 0
 
 
 class EngineHealthOut(Struct, frozen=True, kw_only=True, rename="camel"):

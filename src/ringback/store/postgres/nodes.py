@@ -5,11 +5,12 @@ What is said of time here is said by the server's clock.
 
 from collections.abc import Sequence
 
+from ringback.config import Settings
 from ringback.store.nodes import Grant, NodeAbout, NodeState, Standing, Want
 from ringback.store.port import Lease
-from ringback.store.postgres.connection import Connection
+from ringback.store.postgres.connection import Connection, connect
 from ringback.store.postgres.database import Database
-from ringback.store.postgres.faults import fenced
+from ringback.store.postgres.faults import FAULTS, fenced, translated
 from ringback.store.postgres.sql import query
 from ringback.store.rates import keys, share_out
 
@@ -55,6 +56,17 @@ class PostgresNodes:
             return grants
 
         return await self._database.write(run)
+
+
+async def nodes_of(settings: Settings) -> list[NodeState]:
+    """Those of the database that the settings name, looked at from the side."""
+    connection = await connect(settings)
+    try:
+        return await list_nodes(connection)
+    except FAULTS as error:
+        raise translated(error) from error
+    finally:
+        await connection.close()
 
 
 async def list_nodes(connection: Connection) -> list[NodeState]:
