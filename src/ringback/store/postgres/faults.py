@@ -44,6 +44,8 @@ _CORRUPT: Final = frozenset({"XX001", "XX002"})
 _AGAIN: Final = frozenset({"40001", "40P01", "23514"})
 _UNAVAILABLE_CLASSES: Final = frozenset({"08", "40", "53", "57", "58"})
 _MISSING: Final = frozenset({"42P01", "42703", "42883", "3F000"})  # table, column, function, schema
+# Table, function, type or operator, schema: only migrations and partitions make any.
+_IN_THE_WAY: Final = frozenset({"42P07", "42723", "42710", "42P06"})
 _STARTING: Final = "57P03"
 _FENCED: Final = "RB001"  # raised by `hold_lease` in the schema
 _TEXT_REFUSED: Final = "22021"
@@ -78,6 +80,11 @@ def _of_state(error: BaseException, state: str) -> BaseException:
         )
     elif state in _MISSING:
         fault = SchemaMismatch(f"the schema is not ours ({said}); run `ringback migrate up`")
+    elif state in _IN_THE_WAY:
+        fault = SchemaMismatch(
+            f"something of another program is in the way ({said}); give Ringback a database of its"
+            " own: CREATE DATABASE …"
+        )
     elif state == _TEXT_REFUSED:
         fault = BadRequest("A text holds the character NUL, which cannot be kept; take it out")
     elif state == _STARTING:  # the server says in many words how far it is

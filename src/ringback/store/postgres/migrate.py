@@ -81,6 +81,7 @@ async def _apply(connection: Connection, migration: Migration, *, now_ms: int) -
 
 
 async def _applied(connection: Connection) -> list[Applied]:
-    if not await connection.fetchval(query("find_migration_table")):
-        return []
-    return [Applied(*row) for row in await connection.fetch(query("read_migrations"))]
+    async with connection.transaction():  # for PgBouncer, as every statement of ours
+        if not await connection.fetchval(query("find_migration_table")):
+            return []
+        return [Applied(*row) for row in await connection.fetch(query("read_migrations"))]
