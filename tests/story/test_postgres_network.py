@@ -15,8 +15,8 @@ from ringback.testing.fleet import Fleet, Outcome
 from ringback.testing.gate import Gate, Loss
 from ringback.testing.postgres import durable_server
 
-RESETS = 10
-LOSSES = 6
+RESETS = 8
+LOSSES = 4
 SLOW_S = 0.05
 # So short that a silent connection is given up within the story.
 PATIENCE = {

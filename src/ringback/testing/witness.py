@@ -37,6 +37,7 @@ CREATE TRIGGER witness AFTER DELETE ON in_flight
 """
 IN_FLIGHT: Final = "SELECT DISTINCT epoch FROM in_flight ORDER BY epoch"
 LEFT: Final = "SELECT (SELECT count(*) FROM in_flight) + (SELECT count(*) FROM waiting)"
+STANDING: Final = "SELECT count(*) FROM node WHERE NOT is_gone"
 RECORDED: Final = (
     "SELECT msg_id, endpoint_id, count(*) FROM attempt WHERE status_code <> 0 GROUP BY 1, 2"
 )
@@ -66,6 +67,11 @@ class Witness:
     async def left(self) -> int:
         """How many batches are in flight and deliveries waiting."""
         [(number,)] = await self.fetch(LEFT)
+        return int(number)
+
+    async def standing(self) -> int:
+        """How many nodes hold a lease that they have not given back."""
+        [(number,)] = await self.fetch(STANDING)
         return int(number)
 
     async def epochs_in_flight(self) -> list[int]:
