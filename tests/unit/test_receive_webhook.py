@@ -299,6 +299,20 @@ def test_what_the_function_raises_is_the_frameworks_to_answer() -> None:
         hook_for("stripe").take(call_of(signed_by(SCHEMES["stripe"])), take)
 
 
+def test_an_async_function_is_never_taken_for_one_that_has_run() -> None:
+    call = call_of(signed_by(SCHEMES["stripe"]))
+    seen: list[str] = []
+
+    async def take(event: VerifiedEvent) -> None:
+        seen.append(event.id)
+
+    with pytest.raises(TypeError, match="must not be async"):
+        hook_for("stripe").take(call, take)
+    assert seen == []
+    assert asyncio.run(hook_for("stripe").take_async(call, lambda event: seen.append(event.id)))
+    assert seen == ["evt_1"]
+
+
 def test_the_apps_mistake_is_told_once_and_answered_with_500(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

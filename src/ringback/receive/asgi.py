@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 from ringback.receive.body import Unread, gathered
 from ringback.receive.keeping import into
 from ringback.receive.options import Options
-from ringback.receive.webhook import Call, TakeAsync, Webhook
+from ringback.receive.webhook import Call, Take, Webhook
 from ringback.sign.scheme import Reply, Scheme
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Disconnected(Exception):
 class App:
     """An ASGI app that takes one provider's webhooks, whatever the path."""
 
-    def __init__(self, hook: Webhook, take: TakeAsync) -> None:
+    def __init__(self, hook: Webhook, take: Take) -> None:
         self._hook = hook
         self._take = take
 
@@ -67,10 +67,10 @@ class App:
 @overload
 def webhook(provider: str | Scheme, *, inbox: "Inbox", **options: Unpack[Options]) -> App: ...
 @overload
-def webhook(provider: str | Scheme, **options: Unpack[Options]) -> Callable[[TakeAsync], App]: ...
+def webhook(provider: str | Scheme, **options: Unpack[Options]) -> Callable[[Take], App]: ...
 def webhook(
     provider: str | Scheme, *, inbox: "Inbox | None" = None, **options: Unpack[Options]
-) -> App | Callable[[TakeAsync], App]:
+) -> App | Callable[[Take], App]:
     """An app that keeps events in the inbox; without one, a decorator for a function of the event.
 
     Raises Misconfigured.

@@ -9,14 +9,14 @@ from ringback.sign.event import VerifiedEvent
 
 if TYPE_CHECKING:
     from ringback.receive.inbox import Inbox
-    from ringback.receive.webhook import Take, TakeAsync
+    from ringback.receive.webhook import Take
 
 Connect = Callable[[], AbstractContextManager[Any]]
 """Gives a connection for one event: `lambda: closing(sqlite3.connect("shop.db"))`, psycopg's
 `pool.connection`, SQLAlchemy's `engine.connect`."""
 
 
-def into(inbox: "Inbox", *, source: str | None) -> "TakeAsync":
+def into(inbox: "Inbox", *, source: str | None) -> "Take":
     """Keeps events by the inbox's own connections. Raises as `Inbox.receive` does."""
 
     async def take(event: VerifiedEvent) -> None:

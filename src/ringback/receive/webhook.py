@@ -14,8 +14,9 @@ a time, and those who waited find it kept. Everything else is proven at once.
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from inspect import isawaitable, iscoroutine
 from threading import Lock
 from typing import Final, Unpack
 
@@ -42,7 +43,6 @@ MISTAKES_TOLD_MAX: Final = 16
 logger: Final = logging.getLogger("ringback.receive")
 
 Take = Callable[[VerifiedEvent], object]
-TakeAsync = Callable[[VerifiedEvent], Awaitable[object]]
 
 
 class Call(Struct, frozen=True):
@@ -110,15 +110,20 @@ class Webhook:
             taken = take(proven)
         except (InboxUnavailable, PayloadTooLarge) as error:
             return self.refused(error)
+        if iscoroutine(taken):
+            taken.close()
+            raise TypeError("there is no event loop here: the function must not be async")
         return self.accepted if taken is None else taken
 
-    async def take_async(self, call: Call, take: TakeAsync) -> object:
-        """The same with a function that is awaited."""
+    async def take_async(self, call: Call, take: Take) -> object:
+        """The same; what `take` returns is awaited if it can be."""
         proven = await self.prove_async(call)
         if isinstance(proven, Reply):
             return proven
         try:
-            taken = await take(proven)
+            taken = take(proven)
+            if isawaitable(taken):
+                taken = await taken
         except (InboxUnavailable, PayloadTooLarge) as error:
             return self.refused(error)
         return self.accepted if taken is None else taken
