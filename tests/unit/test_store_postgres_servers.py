@@ -92,9 +92,10 @@ def test_the_system_watches_over_a_connection(url: str) -> None:
 
 
 def test_a_server_that_is_too_old_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "OLDEST_SERVER", 990_000)
-    with pytest.raises(SchemaMismatch, match="needs 99 or later: upgrade the server"):
-        asyncio.run(connect(Settings(database=url)))
+    with monkeypatch.context() as change:
+        change.setattr(connections, "OLDEST_SERVER", 990_000)
+        with pytest.raises(SchemaMismatch, match="needs 99 or later: upgrade the server"):
+            asyncio.run(connect(Settings(database=url)))
 
 
 def test_a_server_that_could_not_be_reached_is_not_asked_again_at_once() -> None:
