@@ -21,7 +21,7 @@ from ringback.testing.process import ServiceProcess
 KILLS = int(os.environ.get("RINGBACK_TEST_KILLS", "100"))
 NODES = 3
 KILLED_WHILE_STARTING = 0.2
-LIVES_S_MAX = 1.0
+LIVES_S_MAX = 0.8
 LEASE = {"RINGBACK_LEASE_S": "2"}
 WORLDS: dict[str, dict[str, str]] = {
     "plain": {},
