@@ -39,7 +39,7 @@ SQL = re.compile(r"\b(SELECT\s|INSERT INTO\s|UPDATE\s+\w+\s+SET\b|DELETE FROM\s|
 LOGGED = re.compile(r"\blog\.(?:debug|info|warning|error|exception)\(\s*\"([^\"]+)\"")
 DIALS = {"socket.socket", "open_connection", "create_connection", "create_server", "start_server"}
 SLEEPS = {"time.sleep", "asyncio.sleep"}
-MAY_DIAL = ("wire/", "testing/", "cli/", "serve.py", "front/", "listen/", "torture/")
+MAY_DIAL = ("wire/", "testing/", "cli/", "serve.py", "front/", "workers/", "listen/", "torture/")
 # A test that must let real time pass says so on the line, with the reason.
 MARKED_SLEEP = "# sleeps:"
 

@@ -111,7 +111,7 @@ def test_what_only_a_server_fails_at_has_codes_too(monkeypatch: pytest.MonkeyPat
     def fail(*_: object, **__: object) -> None:
         raise raised.pop()
 
-    monkeypatch.setattr("ringback.cli.serve.serve", fail)
+    monkeypatch.setattr("ringback.serve.serve", fail)
     for code in (Exit.FAILED, Exit.NETWORK):
         with pytest.raises(Failure) as caught:
             run_server(Settings())

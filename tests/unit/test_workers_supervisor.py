@@ -38,7 +38,7 @@ class Hasty(Clock):
 
     async def sleep(self, seconds: float) -> None:
         self.pauses_s.append(seconds)
-        await asyncio.sleep(min(seconds, 0.001))
+        await asyncio.sleep(min(seconds, 0.001))  # sleeps: as a pause does
 
 
 class Stage:

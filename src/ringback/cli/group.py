@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "migrate": "Bring the database to this version, or show what that would do.",
     "nodes": "Show which nodes are alive and what each holds.",
     "backup": "Copy the database while it is in use.",
+    "transfer": "Move everything into PostgreSQL, from a SQLite file or from Svix.",
 }
 
 

@@ -17,6 +17,7 @@ from ringback.store.postgres.sql import query
 PREFIXES: Final = {"message": "msg", "attempt": "atmpt"}
 HOUR_MS: Final = 3_600_000
 SPANS_AHEAD: Final = 2  # besides the current one, and one behind
+SPANS_MAX: Final = 400  # made at once for what is older; what is older still is kept as well
 
 
 class Partition(Struct, frozen=True):
@@ -38,6 +39,24 @@ async def make_partitions(connection: Connection, *, now_ms: int, span_h: int) -
             low_ms = first_ms + place * span_ms
             if not any(one.low_ms < low_ms + span_ms and one.high_ms > low_ms for one in have):
                 made += await _add(connection, parent, low_ms=low_ms, high_ms=low_ms + span_ms)
+    return made
+
+
+async def make_partitions_between(
+    connection: Connection, parent: str, *, low_ms: int, high_ms: int, span_h: int
+) -> int:
+    """Make what is missing for what is to come of a time, if that is the last SPANS_MAX spans.
+
+    Each is a transaction of its own, so nothing is held for long. Returns how many were made.
+    """
+    span_ms = span_h * HOUR_MS
+    have = await list_partitions(connection, parent)
+    last_ms = high_ms // span_ms * span_ms
+    first_ms = max(low_ms // span_ms * span_ms, last_ms - (SPANS_MAX - 1) * span_ms)
+    made = 0
+    for start_ms in range(first_ms, last_ms + 1, span_ms):
+        if not any(one.low_ms < start_ms + span_ms and one.high_ms > start_ms for one in have):
+            made += await _add(connection, parent, low_ms=start_ms, high_ms=start_ms + span_ms)
     return made
 
 

@@ -20,6 +20,7 @@ from ringback.store.postgres.pool import Pool
 from ringback.store.postgres.resources import PostgresResources
 from ringback.store.postgres.rows import EndpointRows
 from ringback.store.postgres.tending import PostgresTending
+from ringback.store.transfer.mark import check_no_transfer
 from ringback.store.trouble import Trouble
 
 
@@ -54,6 +55,7 @@ async def open_store(settings: Settings, clock: Clock) -> PostgresStore:
     connection = await servers.connect()
     try:
         await migrate(connection, now_ms=clock.now_ms())
+        await check_no_transfer(connection)
         await _make_partitions(connection, settings, clock)
     except FAULTS as error:
         connection.terminate()

@@ -1,0 +1,2 @@
+-- PostgreSQL: let the planner know what is there now.
+ANALYZE /* table */

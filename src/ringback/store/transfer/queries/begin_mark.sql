@@ -1,0 +1,2 @@
+-- PostgreSQL: a transfer begins.
+INSERT INTO progress (name, value) VALUES ($1, $2)

@@ -1,0 +1,2 @@
+-- PostgreSQL: all rows of a table, in any order.
+SELECT /* columns */ FROM /* table */

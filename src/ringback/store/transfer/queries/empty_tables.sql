@@ -1,0 +1,2 @@
+-- PostgreSQL: undo a transfer that has not ended.
+TRUNCATE /* table */

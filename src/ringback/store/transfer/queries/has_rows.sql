@@ -1,0 +1,2 @@
+-- PostgreSQL: does a table hold anything?
+SELECT EXISTS (SELECT FROM /* table */)

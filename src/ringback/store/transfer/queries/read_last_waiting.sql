@@ -1,0 +1,2 @@
+-- SQLite: the highest number of a waiting row.
+SELECT max(id) FROM waiting
