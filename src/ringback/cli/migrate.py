@@ -108,4 +108,5 @@ def _when(state: State) -> str:
     if state.applied_at_ms is None:
         return "pending"
     at = datetime.fromtimestamp(state.applied_at_ms / 1000, UTC)
-    return f"applied {at:%Y-%m-%d %H:%M:%S} UTC"
+    by = "" if state.is_known else " by a later version, which lets this one run on"
+    return f"applied {at:%Y-%m-%d %H:%M:%S} UTC{by}"

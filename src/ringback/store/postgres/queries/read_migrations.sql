@@ -1,2 +1,2 @@
 -- The migrations that were applied.
-SELECT number, name, checksum, applied_at_ms FROM migration ORDER BY number
+SELECT number, name, checksum, applied_at_ms, works_with FROM migration ORDER BY number

@@ -1,0 +1,2 @@
+-- From here on no lock is waited for longer than this.
+SET LOCAL lock_timeout = '10s'
