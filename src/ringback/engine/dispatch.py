@@ -18,11 +18,11 @@ from msgspec.structs import replace
 
 from ringback.clock import Clock
 from ringback.config import Settings
-from ringback.engine.lane import AppLanes, Job, Lane
+from ringback.engine.lane import AppLanes, Job, Lane, part_of
 from ringback.engine.pace import ASKED, OwnPace, Pace
 from ringback.engine.routes import AppRoutes, Plan
 from ringback.rules import health, lanes
-from ringback.rules.health import CLOSED, Breaker, BreakerRules, Symptom
+from ringback.rules.health import CLOSED, Breaker, Symptom
 from ringback.rules.lanes import Window
 
 PROBE_S = 0.002
@@ -33,7 +33,8 @@ REFILL_SHARE = 1 / 8  # of `queue_max` must be free before work is asked for
 
 
 class Dispatcher:
-    """`send` makes one attempt and never raises; `give_back` returns jobs to the database."""
+    """`send` makes one attempt and never raises; `give_back` returns jobs to the database;
+    `on_health` is told when an endpoint is down, and when it is well again."""
 
     def __init__(
         self,
@@ -43,16 +44,16 @@ class Dispatcher:
         send: Callable[[Lane, Job], Coroutine[None, None, None]],
         give_back: Callable[[Lane, list[Job]], None],
         wants_work: Callable[[], None],
-        on_well: Callable[[Lane], None],
+        on_health: Callable[[Lane], None],
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._send = send
         self._give_back = give_back
         self._wants_work = wants_work
-        self._on_well = on_well
+        self._on_health = on_health
         self._pace: Pace = OwnPace()
-        self._set_shares(1)
+        self._part = part_of(settings, nodes=1)
         self._lanes: dict[str, Lane] = {}
         self._apps: dict[str, AppLanes] = {}
         self._hungry: deque[Lane] = deque()
@@ -142,7 +143,7 @@ class Dispatcher:
         """
         lane = self._lanes.get(endpoint_id)
         if lane is None:
-            return self._window_start, 0.0
+            return self._part.window_start, 0.0
         closed_s = lane.closed_until_s - self._clock.monotonic()
         if closed_s > 0:
             return 0, closed_s
@@ -184,7 +185,7 @@ class Dispatcher:
         if lane is None:
             self._evict()
             app = self._apps.setdefault(plan.app.id, AppLanes())
-            lane = self._lanes[endpoint_id] = Lane(plan, Window(self._window_start), app)
+            lane = self._lanes[endpoint_id] = Lane(plan, Window(self._part.window_start), app)
             app.lanes[endpoint_id] = lane
         elif lane.plan.app.version < plan.app.version:
             lane.plan = plan
@@ -318,7 +319,7 @@ class Dispatcher:
         lane.window = lanes.succeeded(
             lane.window,
             lane.in_flight,
-            self._window_max,
+            self._part.window_max,
             is_late=lanes.is_late(took_ms, lane.fastest_ms),
         )
         if lane.breaker is not CLOSED:
@@ -346,7 +347,7 @@ class Dispatcher:
             breaker = CLOSED
         elif health.is_telling(what, is_first=is_first):
             breaker = health.troubled(
-                breaker, self._breaker_rules, what, now_s=now_s, began_s=began_s
+                breaker, self._part.breaker, what, now_s=now_s, began_s=began_s
             )
         self._move_breaker(lane, breaker)
         if lane.closed_until_s > now_s:
@@ -359,11 +360,19 @@ class Dispatcher:
             self._move_breaker(lane, health.on_trial(lane.breaker))
             self.pump(lane)
 
+    def watch(self, endpoint_id: str) -> None:
+        """Another node pauses: a success here is worth telling, even the first of many."""
+        lane = self._lanes.get(endpoint_id)
+        if lane is not None and lane.breaker.is_closed:
+            lane.is_watched = True
+            lane.breaker = replace(lane.breaker)  # not CLOSED itself, which success leaves alone
+
     def _move_breaker(self, lane: Lane, breaker: Breaker) -> None:
         was_closed, lane.breaker = lane.breaker.is_closed, breaker
         lane.closed_until_s = max(lane.paused_until_s, breaker.open_until_s)
-        if breaker is CLOSED and not was_closed:
-            self._on_well(lane)
+        if was_closed != breaker.is_closed or (lane.is_watched and breaker is CLOSED):
+            lane.is_watched = False
+            self._on_health(lane)
 
     def _return_queue(self, lane: Lane) -> None:
         if lane.queue:
@@ -381,25 +390,13 @@ class Dispatcher:
     def share(self, nodes: int, pace: Pace) -> None:
         """So many nodes send, this one too: each has an equal part of every endpoint's window, one
         at least, and of the probes; rates are kept by `pace`."""
-        self._set_shares(nodes)
+        self._part = part_of(self._settings, nodes=nodes)
         self._pace = pace
         for lane in list(self._lanes.values()):
-            if lane.window.limit > self._window_max:
-                lane.window = replace(lane.window, limit=self._window_max)
+            if lane.window.limit > self._part.window_max:
+                lane.window = replace(lane.window, limit=self._part.window_max)
             if lane.queue:
                 self._pump(lane)
-
-    def _set_shares(self, nodes: int) -> None:
-        settings = self._settings
-        self._window_max = max(1, settings.inflight_per_endpoint_max // nodes)
-        start = max(1, settings.inflight_per_endpoint_start // nodes)
-        self._window_start = min(start, self._window_max)
-        self._breaker_rules = health.shared(
-            BreakerRules(
-                settings.breaker_failures, settings.breaker_open_s, settings.breaker_open_s_max
-            ),
-            nodes,
-        )
 
     def versions(self) -> dict[str, int]:
         """By which version of their application jobs wait here, by its id."""

@@ -24,6 +24,7 @@ from ringback.engine.claim import Claimer
 from ringback.engine.deliver import Deliverer
 from ringback.engine.dispatch import Dispatcher
 from ringback.engine.herald import Herald
+from ringback.engine.lane import Lane
 from ringback.engine.lease import RENEWALS_PER_LEASE, Tenure
 from ringback.engine.pace import OwnPace, SharedPace
 from ringback.engine.record import Recorder
@@ -99,6 +100,7 @@ class Engine:
                 NoticeKind.CHANGED: self._hear_change,
                 NoticeKind.DUE: self._hear_due,
                 NoticeKind.TASK: lambda _: self.tender.look_for_tasks(),
+                NoticeKind.DOWN: lambda notice: self.dispatcher.watch(notice.subject),
                 NoticeKind.WELL: lambda notice: self.dispatcher.well(notice.subject),
                 NoticeKind.MEMBERS: self._hear_members,
                 NoticeKind.MISSED: lambda _: self._catch_up(),
@@ -129,7 +131,7 @@ class Engine:
             send=self.deliverer.send,
             give_back=self.deliverer.give_back,
             wants_work=self._look_for_work,
-            on_well=lambda lane: self.herald.well(lane.plan.endpoint.id),
+            on_health=self._tell_health,
         )
         self.deliverer.dispatcher = self.dispatcher
         self.pace = SharedPace(store.nodes, clock, pump=self.dispatcher.pump)
@@ -298,6 +300,9 @@ class Engine:
         self.herald.due(count)
         if not self.dispatcher.in_flight:
             self.claimer.wake()
+
+    def _tell_health(self, lane: Lane) -> None:
+        self.herald.health(lane.plan.endpoint.id, is_well=lane.breaker.is_closed)
 
     def _look_for_work(self) -> None:
         self.claimer.wake()

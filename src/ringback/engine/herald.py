@@ -17,7 +17,7 @@ from ringback.store.nodes import Notice, NoticeKind, Notices
 
 TELL_EVERY_S: Final = 0.02  # what comes in between is told together
 DELIVERIES_PER_NODE: Final = 64  # one node more is asked for so many
-WELL_MAX: Final = 1_000
+ENDPOINTS_MAX: Final = 1_000  # whose health is told together; what comes beyond is not told
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class Herald:
         self._due = 0
         self._has_task = False
         self._is_back = False
-        self._well: set[str] = set()
+        self._health: dict[str, bool] = {}
         self._turn = 0
 
     def due(self, count: int) -> None:
@@ -61,10 +61,10 @@ class Herald:
         self._has_task = True
         self._wake.set()
 
-    def well(self, endpoint_id: str) -> None:
-        """An endpoint that was down has answered: nobody need wait for his own probe."""
-        if len(self._well) < WELL_MAX:
-            self._well.add(endpoint_id)
+    def health(self, endpoint_id: str, *, is_well: bool) -> None:
+        """An endpoint is down; or it has answered, so nobody need wait for his own probe."""
+        if len(self._health) < ENDPOINTS_MAX or endpoint_id in self._health:
+            self._health[endpoint_id] = is_well
             self._wake.set()
 
     async def listen(self) -> None:
@@ -82,7 +82,7 @@ class Herald:
             await self._clock.sleep(TELL_EVERY_S)
 
     async def _tell(self) -> None:
-        due, well = self._due, self._well
+        due, health = self._due, self._health
         kinds = [
             kind
             for kind, is_so in (
@@ -91,15 +91,16 @@ class Herald:
             )
             if is_so
         ]
-        self._due, self._has_task, self._is_back, self._well = 0, False, False, set()
+        self._due, self._has_task, self._is_back, self._health = 0, False, False, {}
         if self._tenure.standing.node_count < 2:
             return
         for kind in kinds:
             await self._notices.tell(Notice(kind))
-        if well:
-            await self._hasten(list(well))
-            for endpoint_id in well:
-                await self._notices.tell(Notice(NoticeKind.WELL, endpoint_id))
+        if well := [endpoint_id for endpoint_id, is_well in health.items() if is_well]:
+            await self._hasten(well)
+        for endpoint_id, is_well in health.items():
+            kind = NoticeKind.WELL if is_well else NoticeKind.DOWN
+            await self._notices.tell(Notice(kind, endpoint_id))
         if due and (epochs := self._asked(due)):
             await self._notices.tell(Notice(NoticeKind.DUE, epochs=epochs))
 

@@ -7,10 +7,33 @@ A lane holds the state; the rules that move it are pure and live in `rules.lanes
 import math
 from collections import deque
 
+from msgspec import Struct
+
+from ringback.config import Settings
 from ringback.engine.routes import Plan
 from ringback.model import Delivery, Message
-from ringback.rules.health import CLOSED, Breaker
+from ringback.rules import health
+from ringback.rules.health import CLOSED, Breaker, BreakerRules
 from ringback.rules.lanes import Window
+
+
+class Part(Struct, frozen=True):
+    """What one node may do of what all of them may: attempts at a time to an endpoint, at most and
+    when nothing is known of it, and probes of one that is down."""
+
+    window_max: int
+    window_start: int
+    breaker: BreakerRules
+
+
+def part_of(settings: Settings, *, nodes: int) -> Part:
+    """An equal part, and one attempt at a time at least."""
+    window_max = max(1, settings.inflight_per_endpoint_max // nodes)
+    window_start = max(1, settings.inflight_per_endpoint_start // nodes)
+    breaker = BreakerRules(
+        settings.breaker_failures, settings.breaker_open_s, settings.breaker_open_s_max
+    )
+    return Part(window_max, min(window_start, window_max), health.shared(breaker, nodes))
 
 
 class Batch:
@@ -53,7 +76,8 @@ class Lane:
     """`held` counts the jobs that wait here, those whose commit is under way included, `claimed`
     those of the queue that waited in the database before. Nothing may be sent before
     `closed_until_s`, by its breaker or by its own request (`paused_until_s`). `sends` are instants
-    of a rate that nodes share, taken for this lane."""
+    of a rate that nodes share, taken for this lane. `is_watched`: another node pauses, and waits
+    for an answer that this one may get."""
 
     __slots__ = (
         "app",
@@ -66,6 +90,7 @@ class Lane:
         "held",
         "in_flight",
         "is_hungry",
+        "is_watched",
         "next_s",
         "paused_until_s",
         "plan",
@@ -91,6 +116,7 @@ class Lane:
         self.paused_until_s = 0.0
         self.closed_until_s = 0.0
         self.is_hungry = False
+        self.is_watched = False
         self.has_timer = False
         self.wants_claim = False
 

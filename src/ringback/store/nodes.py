@@ -114,7 +114,8 @@ class NoticeKind(StrEnum):
     CHANGED = "changed"  # an application (`subject`) has this `version` now
     DUE = "due"  # something waits that the nodes in `epochs` are asked to claim
     TASK = "task"  # there is a new background task
-    WELL = "well"  # an endpoint (`subject`) that was down has answered
+    DOWN = "down"  # an endpoint (`subject`) is given a pause by some node
+    WELL = "well"  # such an endpoint has answered
     MEMBERS = "members"  # a node has come or gone
     MISSED = "missed"  # from the store itself: notices may have been lost
 
