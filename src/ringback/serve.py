@@ -173,6 +173,7 @@ async def _serve(settings: Settings, log: Log, *, beside: Beside, berth: Berth |
         loop.add_signal_handler(number, _on_signal, number, asked, leave, log)
     if berth is not None:
         berth.attach(stop.set)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is for the supervisor alone
     _allow_many_files()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     async with running(settings, log=log, berth=berth) as service, beside(service):

@@ -72,6 +72,8 @@ def test_a_rolling_restart_loses_and_refuses_nothing(us: ServiceProcess) -> None
                 await shop.endpoint(receiver.url())
             app_id = shop.path.removeprefix("/app/")
             shops = [Shop(Caller(us.url, us.token), app_id) for _ in range(8)]
+            healths = [await one.caller.get("/health") for one in shops]
+            assert len({health.json["engine"]["node"] for health in healths}) == 2
             for one in shops:
                 await one.caller.get("/app")
             spread = Counter(line["worker"] for line in logged(us, "request"))

@@ -17,7 +17,7 @@ from ringback.clock import Clock
 from ringback.config import Settings
 from ringback.engine.accept import Draft
 from ringback.model import Application, Endpoint, Message, Task
-from ringback.store.port import Store
+from ringback.store.port import Lease, Store
 from ringback.telemetry.logging import Log
 
 Q_co = TypeVar("Q_co", covariant=True)
@@ -43,9 +43,18 @@ class EngineState(Protocol):
     def clock_skew_ms(self) -> int: ...
 
 
+class TenurePort(Protocol):
+    """The node's place among others. `lease` raises Fenced while there is none."""
+
+    @property
+    def lease(self) -> Lease: ...
+
+
 class EnginePort(Protocol):
     """What the API needs of the engine."""
 
+    @property
+    def tenure(self) -> TenurePort: ...
     async def accept(self, draft: Draft, /) -> Message: ...
     async def resend(self, app: Application, message: Message, endpoint: Endpoint) -> None: ...
     async def recover(

@@ -50,10 +50,7 @@ def command(*, chosen: Chosen, workers: int | None, role: str | None, place: str
     chosen = chosen.with_flags(workers=workers, role=role)
     settings = chosen.load()
     if place is not None:
-        from ringback.workers.berth import Berth
-
-        number, descriptor, url = place.split(":", 2)
-        run(settings, berth=Berth(int(number), int(descriptor), url))
+        run(settings, berth=_berth(place))
     elif settings.workers > 1:
         _supervise(chosen, settings)
     else:
@@ -72,6 +69,16 @@ def run(
         raise Failure(Exit.NETWORK, str(error)) from None
     except EngineStopped as error:
         raise Failure(Exit.FAILED, str(error)) from None
+
+
+def _berth(place: str) -> "Berth":
+    from ringback.workers.berth import Berth
+
+    try:
+        number, descriptor, url = place.split(":", 2)
+        return Berth(int(number), int(descriptor), url)
+    except (ValueError, OSError):
+        raise click.UsageError("--as-worker is for the supervisor alone; use --workers") from None
 
 
 def _supervise(chosen: Chosen, settings: Settings) -> None:

@@ -19,8 +19,11 @@ class DatabaseHealthOut(Struct, frozen=True, kw_only=True, rename="camel", omit_
     ] = 0
 
 
-class EngineHealthOut(Struct, frozen=True, kw_only=True, rename="camel"):
+class EngineHealthOut(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     status: State
+    node: Annotated[
+        str, Meta(description="Which node has answered, by its id; only while it holds a lease.")
+    ] = ""
     oldest_due_age_s: Annotated[
         float, Meta(description="How long the oldest delivery that is due has been waiting.")
     ]

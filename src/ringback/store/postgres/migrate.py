@@ -110,8 +110,8 @@ async def _check_nodes(connection: Connection, steps: Sequence[Migration]) -> No
     alive = await connection.fetchval(query("count_live_nodes"))
     if alive:
         raise SchemaMismatch(
-            f"migration {steps[0].number:04}_{steps[0].name} does not work with the version of nodes"
-            f" that run on this database ({alive} of them); stop those, then start this one:"
+            f"migration {steps[0].number:04}_{steps[0].name} does not work with the version of"
+            f" nodes that run on this database ({alive} of them); stop those, then start this one:"
             " `ringback nodes` shows them, and one that was killed counts until its lease ends"
         )
 
