@@ -456,12 +456,12 @@ def test_windows_are_shared_among_nodes_and_never_less_than_one() -> None:
         assert stage.offer(shop, 40) == 40
         await asyncio.sleep(0)
         stage.dispatcher.lane(shop).window = Window(16)
-        stage.dispatcher.share(4, OwnPace())
+        stage.dispatcher.share(4, OwnPace(), rank=0)
         assert stage.dispatcher.lane(shop).window.limit == 4
-        stage.dispatcher.share(100, OwnPace())
+        stage.dispatcher.share(100, OwnPace(), rank=0)
         assert stage.dispatcher.lane(shop).window.limit == 1
         assert stage.dispatcher.lane(plan("new")).window.limit == 1
-        stage.dispatcher.share(1, OwnPace())
+        stage.dispatcher.share(1, OwnPace(), rank=0)
         assert stage.dispatcher.lane(plan("newer")).window.limit == 4
 
     run(story)

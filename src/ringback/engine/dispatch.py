@@ -53,7 +53,7 @@ class Dispatcher:
         self._wants_work = wants_work
         self._on_health = on_health
         self._pace: Pace = OwnPace()
-        self._part = part_of(settings, nodes=1)
+        self._part = part_of(settings, nodes=1, rank=0)
         self._lanes: dict[str, Lane] = {}
         self._apps: dict[str, AppLanes] = {}
         self._hungry: deque[Lane] = deque()
@@ -387,10 +387,10 @@ class Dispatcher:
 
     # ---- all lanes ------------------------------------------------------------------------------
 
-    def share(self, nodes: int, pace: Pace) -> None:
-        """So many nodes send, this one too: each has an equal part of every endpoint's window, one
-        at least, and of the probes; rates are kept by `pace`."""
-        self._part = part_of(self._settings, nodes=nodes)
+    def share(self, nodes: int, pace: Pace, *, rank: int) -> None:
+        """So many nodes send, this one, in its place among them, too: each has an equal part of
+        every endpoint's window, one at least; rates are kept by `pace`."""
+        self._part = part_of(self._settings, nodes=nodes, rank=rank)
         self._pace = pace
         for lane in list(self._lanes.values()):
             if lane.window.limit > self._part.window_max:

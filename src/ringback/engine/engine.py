@@ -71,8 +71,7 @@ class Engine:
         self._clock = clock
         self._loops: asyncio.Task[None] | None = None
         self._sends = settings.role != "api"
-        self._nodes = 1
-        self._here_since_s = 0.0
+        self._here_since_s: float | None = None
         self._workers: tuple[int, ...] = ()
         # Where no notices pass, others hear of a new node when they renew.
         self._news_s = (
@@ -331,16 +330,16 @@ class Engine:
 
     def _stand(self, standing: Standing) -> None:
         """Share windows and rates among those who send, and see to those who are gone."""
-        nodes = max(1, len(standing.workers))
+        epoch = self.tenure.lease.epoch
         if self.tenure.sure_since_s != self._here_since_s:
             self._here_since_s = self.tenure.sure_since_s
-            self.pace.opens_at_s = self._here_since_s + self._news_s
+            self.pace.opens_at_s = self.tenure.sure_since_s + self._news_s
             self.herald.members()
-        if nodes != self._nodes:
-            self._nodes = nodes
-            self.dispatcher.share(nodes, self.pace if nodes > 1 else OwnPace())
         if standing.workers != self._workers:
             self._workers = standing.workers
+            nodes = max(1, len(standing.workers))
+            rank = standing.workers.index(epoch) if epoch in standing.workers else 0
+            self.dispatcher.share(nodes, self.pace if nodes > 1 else OwnPace(), rank=rank)
             if standing.is_leader:
                 self.tender.adopt_soon()
                 self.tender.look_for_tasks()

@@ -26,14 +26,14 @@ class Part(Struct, frozen=True):
     breaker: BreakerRules
 
 
-def part_of(settings: Settings, *, nodes: int) -> Part:
-    """An equal part, and one attempt at a time at least."""
+def part_of(settings: Settings, *, nodes: int, rank: int) -> Part:
+    """An equal part, and one attempt at a time at least; `rank` is this one's place among them."""
     window_max = max(1, settings.inflight_per_endpoint_max // nodes)
     window_start = max(1, settings.inflight_per_endpoint_start // nodes)
     breaker = BreakerRules(
         settings.breaker_failures, settings.breaker_open_s, settings.breaker_open_s_max
     )
-    return Part(window_max, min(window_start, window_max), health.shared(breaker, nodes))
+    return Part(window_max, min(window_start, window_max), health.shared(breaker, rank))
 
 
 class Batch:

@@ -110,11 +110,11 @@ def on_trial(breaker: Breaker) -> Breaker:
     return Breaker(breaker.failures, 0.0, breaker.pause_s)
 
 
-def shared(rules: BreakerRules, nodes: int) -> BreakerRules:
-    """So many nodes probe: each pauses longer, so that all of them probe as often as one would."""
-    return BreakerRules(
-        rules.failures, min(rules.open_s * nodes, rules.open_s_max), rules.open_s_max
-    )
+def shared(rules: BreakerRules, rank: int) -> BreakerRules:
+    """Several nodes probe. The first of them (`rank` 0) does as if it were alone; each further one
+    pauses longer, so that they don't all probe at once: whoever gets an answer tells the others."""
+    open_s = min(rules.open_s * (rank + 1), rules.open_s_max)
+    return BreakerRules(rules.failures, open_s, rules.open_s_max)
 
 
 def _opened(pause_s: float, now_s: float) -> Breaker:

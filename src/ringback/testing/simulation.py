@@ -3,9 +3,13 @@
 `simulate(seed, story)` runs a coroutine on an event loop whose time jumps to the next timer as soon
 as nothing is ready. Randomness comes from the seed, the store is the real one on an in-memory
 database written inline, and the network is a `SimulatedWire`. So the same seed gives the same run.
+
+What runs in a context where `NODE` is set belongs to that node. A node can be stopped, as SIGSTOP
+stops a process: nothing of it runs until it goes on, and time passes meanwhile.
 """
 
 import asyncio
+import contextvars
 import random
 import re
 import selectors
@@ -21,6 +25,7 @@ from ringback.wire.port import Failure, Reason, Reply, Request
 T = TypeVar("T")
 
 START_MS: Final = 1_780_000_000_000
+NODE: Final = contextvars.ContextVar("node", default="")
 _ID = re.compile(rb"(?:webhook|svix)-id: ([^\r\n]+)", re.IGNORECASE)
 
 
@@ -50,10 +55,74 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector = _InstantSelector()
         selector.loop = self
         self.now_s = 0.0
+        self._stopped: dict[str, list[_Call]] = {}
         super().__init__(selector)
 
     def time(self) -> float:
         return self.now_s
+
+    def stop_node(self, node: str) -> None:
+        """Nothing of it runs from now on."""
+        self._stopped.setdefault(node, [])
+
+    def continue_node(self, node: str) -> None:
+        """What should have run meanwhile runs now, in its order."""
+        for call in self._stopped.pop(node, []):
+            super().call_soon(call.run, context=call.context)
+
+    def call_soon(  # type: ignore[override]
+        self,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Handle:
+        call = _Call(self, callback, args, context or contextvars.copy_context())
+        call.handle = super().call_soon(call.run, context=call.context)
+        return call.handle
+
+    def call_at(  # type: ignore[override]
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        call = _Call(self, callback, args, context or contextvars.copy_context())
+        handle = super().call_at(when, call.run, context=call.context)
+        call.handle = handle
+        return handle
+
+    def holds_back(self, call: "_Call") -> bool:
+        """Whether its node is stopped; then it runs when the node goes on."""
+        held = self._stopped.get(call.context.get(NODE, ""))
+        if held is None:
+            return False
+        held.append(call)
+        return True
+
+
+class _Call:
+    """Something to be called, unless it was canceled, when its node runs."""
+
+    __slots__ = ("_args", "_callback", "_loop", "context", "handle")
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: contextvars.Context,
+    ) -> None:
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self.context = context
+        self.handle: asyncio.Handle | None = None
+
+    def run(self) -> None:
+        is_canceled = self.handle is not None and self.handle.cancelled()
+        if not is_canceled and not self._loop.holds_back(self):
+            self._callback(*self._args)
 
 
 class SimulatedClock(Clock):
@@ -90,12 +159,14 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
 
 
 class Arrival(Struct, frozen=True):
-    """A request that a simulated receiver saw, and the answer that was heard (0: none)."""
+    """A request that a simulated receiver saw, the answer that was heard (0: none), and the node
+    that sent it."""
 
     msg_id: str
     url: str
     at_ms: int
     status: int
+    node: str = ""
 
 
 class Answer(Struct, frozen=True):
@@ -119,6 +190,7 @@ class SimulatedWire:
         self.arrivals: list[Arrival] = []
         self.in_flight: dict[str, int] = {}
         self.in_flight_most: dict[str, int] = {}
+        self.on_arrival: Callable[[Arrival], None] = lambda _: None
 
     async def post(self, request: Request) -> Reply | Failure:
         url = request.target.url
@@ -126,7 +198,9 @@ class SimulatedWire:
         msg_id = found.group(1).decode() if found else ""
         answer = self.receivers[url](msg_id, self._clock.now_ms())
         heard = answer.status if answer.delay_s <= self._timeout_s else 0
-        self.arrivals.append(Arrival(msg_id, url, self._clock.now_ms(), heard))
+        arrival = Arrival(msg_id, url, self._clock.now_ms(), heard, NODE.get())
+        self.arrivals.append(arrival)
+        self.on_arrival(arrival)
         self.in_flight[url] = out = self.in_flight.get(url, 0) + 1
         self.in_flight_most[url] = max(out, self.in_flight_most.get(url, 0))
         try:

@@ -1,0 +1,451 @@
+"""Several nodes on one database in virtual time: paused, killed, cut off, with wrong clocks.
+
+What must hold whatever the seed:
+
+    no accepted message is lost, however many nodes die
+    nobody sends whose lease does not stand in the database, not even a node that has just woken up
+    rates and windows hold for all nodes together
+    there is never more than one leader, and soon there is one again
+    nothing is sent twice by a node that was stopped
+"""
+
+import asyncio
+import itertools
+import os
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import pytest
+from msgspec.structs import replace
+
+from ringback.config import Settings
+from ringback.testing.cluster import Cluster, Node
+from ringback.testing.simulation import Answer, Arrival, Receiver, SimulatedClock, simulate
+
+SETTINGS = Settings(
+    retry_schedule=(2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0),
+    endpoint_disable_after_h=0,
+    inflight_per_endpoint_max=16,
+    inflight_per_endpoint_start=8,
+    lane_queue_max=40,
+    breaker_open_s_max=30.0,
+    tend_every_s=1.0,
+    lease_s=10.0,
+)
+RATE = 20
+RUNS = int(os.environ.get("RINGBACK_TEST_RUNS", "8"))
+
+
+def healthy(_msg_id: str, _now_ms: int) -> Answer:
+    return Answer(200)
+
+
+def slow(_msg_id: str, _now_ms: int) -> Answer:
+    return Answer(200, delay_s=0.5)
+
+
+def flaky(clock: SimulatedClock) -> Receiver:
+    def receive(_msg_id: str, _now_ms: int) -> Answer:
+        if clock.seeded.random() < 0.3:
+            return Answer(clock.seeded.choice([0, 429, 500, 503]), clock.seeded.random())
+        return Answer(200, clock.seeded.random())
+
+    return receive
+
+
+def run(
+    story: Callable[[Cluster], Awaitable[None]],
+    *,
+    seed: int = 1,
+    nodes: int = 4,
+    settings: Settings = SETTINGS,
+) -> None:
+    async def told(clock: SimulatedClock) -> None:
+        cluster = Cluster(clock, settings, nodes=nodes)
+        await cluster.start()
+        await story(cluster)
+        await cluster.end()
+
+    simulate(seed, told)
+
+
+# ---- whatever happens ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_nothing_is_lost_whatever_befalls_the_nodes(seed: int) -> None:
+    async def story(cluster: Cluster) -> None:
+        clock = cluster.clock
+        await cluster.populate(
+            {"healthy": (healthy, None), "flaky": (flaky(clock), None), "slow": (slow, None)}
+        )
+        publishing = asyncio.create_task(publish_all_the_time(cluster, until_s=300.0))
+        while clock.monotonic() < 300.0:
+            await clock.sleep(clock.seeded.random() * 15)
+            await befall(cluster, clock.seeded.choice(cluster.nodes))
+            assert leaders(cluster) <= 1
+        for node in cluster.nodes:
+            await repair(node)
+        await publishing
+        await clock.sleep(1_200.0)
+        assert len(cluster.accepted) > 300
+        assert cluster.missing() == []
+        assert cluster.sent_without_lease == []
+        assert leaders(cluster) == 1
+        assert await cluster.store.path.next_due_at_ms() is None
+        [count] = {node.engine.tenure.standing.node_count for node in cluster.nodes}
+        assert count == len(cluster.nodes)
+
+    run(story, seed=seed)
+
+
+async def befall(cluster: Cluster, node: Node) -> None:
+    """Something happens to a node, or an earlier mishap of its is over."""
+    luck = cluster.clock.seeded
+    mishap = luck.choice(["kill", "pause", "cut", "jump", "lose", "leave", "repair", "repair"])
+    others = [other for other in cluster.nodes if other is not node and other.is_alive]
+    if mishap in ("kill", "leave", "cut", "pause") and node.is_alive and others:
+        await repair(node)
+        await {"kill": node.kill, "leave": node.leave}.get(mishap, repair_nothing)()
+        if mishap == "cut":
+            node.cut()
+        elif mishap == "pause":
+            node.pause()
+    elif mishap == "jump":
+        node.clock.ahead_ms = luck.randint(-20_000, 20_000)
+    elif mishap == "lose":
+        node.losses = 0.1
+    else:
+        await repair(node)
+
+
+async def repair_nothing() -> None:
+    """For mishaps that need no time."""
+
+
+async def repair(node: Node) -> None:
+    node.go_on()
+    node.mend()
+    node.losses = 0.0
+    if not node.is_alive:
+        await node.start()
+
+
+async def publish_all_the_time(cluster: Cluster, *, until_s: float) -> None:
+    """Nobody waits for a node that does not answer: one that was killed never will."""
+    publishing = set[asyncio.Task[str]]()
+    for number in itertools.count():
+        if cluster.clock.monotonic() > until_s:
+            break
+        node = cluster.clock.seeded.choice(cluster.nodes)
+        if node.is_alive:
+            publishing.add(asyncio.create_task(cluster.publish(node, number)))
+        await cluster.clock.sleep(cluster.clock.seeded.random() * 0.5)
+    done, unanswered = await asyncio.wait(publishing, timeout=60.0)
+    for task in unanswered:
+        task.cancel()
+    assert len(done) > len(publishing) // 2
+
+
+def leaders(cluster: Cluster) -> int:
+    return sum(node.is_alive and node.engine.tenure.is_leader for node in cluster.nodes)
+
+
+# ---- a node that wakes up -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_a_node_that_was_stopped_sends_nothing_of_what_it_held(seed: int) -> None:
+    async def story(cluster: Cluster) -> None:
+        await cluster.populate({"slow": (slow, None)})
+        stopped, other = cluster.nodes
+        sent = [await cluster.publish(stopped, number) for number in range(30)]
+        stopped.pause()
+        before = len(cluster.arrivals("slow"))
+        assert before < len(sent)
+        await cluster.clock.sleep(15.0 + cluster.clock.seeded.random() * 10)
+        woken_at_ms = cluster.clock.now_ms()
+        stopped.go_on()
+        await cluster.clock.sleep(60.0)
+        by_stopped = [
+            one
+            for one in cluster.arrivals("slow")
+            if one.node == stopped.name and one.msg_id in sent and one.at_ms >= woken_at_ms
+        ]
+        assert by_stopped == []
+        assert cluster.missing() == []
+        assert cluster.sent_without_lease == []
+        times = Counter(one.msg_id for one in cluster.arrivals("slow"))
+        assert sum(times.values()) - len(times) <= before
+        again = await cluster.publish(stopped, 99)
+        await cluster.clock.sleep(5.0)
+        assert [one.msg_id for one in cluster.arrivals("slow")][-1] == again
+        assert other.is_alive
+
+    run(story, seed=seed, nodes=2)
+
+
+@pytest.mark.parametrize("ahead_ms", [-3_600_000, -5_000, 5_000, 3_600_000])
+def test_a_clock_that_jumps_makes_nobody_send_without_a_lease(ahead_ms: int) -> None:
+    async def story(cluster: Cluster) -> None:
+        await cluster.populate({"slow": (slow, None)})
+        jumped, _ = cluster.nodes
+        for number in range(30):
+            await cluster.publish(jumped, number)
+        jumped.clock.ahead_ms = ahead_ms
+        await cluster.clock.sleep(2.0)
+        jumped.cut()
+        await cluster.clock.sleep(60.0)
+        jumped.mend()
+        await cluster.clock.sleep(60.0)
+        assert cluster.missing() == []
+        assert cluster.sent_without_lease == []
+        assert jumped.engine.tenure.skew_ms == -ahead_ms
+
+    run(story, nodes=2)
+
+
+def test_wrong_clocks_fence_nobody() -> None:
+    """Leases are judged by the database's clock: nodes that are hours apart live together."""
+
+    async def story(cluster: Cluster) -> None:
+        for node, ahead_ms in zip(cluster.nodes, (-7_200_000, 0, 7_200_000), strict=True):
+            node.clock.ahead_ms = ahead_ms
+        await cluster.populate({"healthy": (healthy, None)})
+        epochs = [node.engine.tenure.lease.epoch for node in cluster.nodes]
+        for number in range(30):
+            await cluster.publish(cluster.nodes[number % 3], number)
+            await cluster.clock.sleep(4.0)
+        assert [node.engine.tenure.lease.epoch for node in cluster.nodes] == epochs
+        assert Counter(Counter(one.msg_id for one in cluster.arrivals("healthy")).values()) == {
+            1: 30
+        }
+
+    run(story, nodes=3)
+
+
+def test_a_node_without_a_way_to_the_database_stops_in_time() -> None:
+    async def story(cluster: Cluster) -> None:
+        await cluster.populate({"slow": (slow, None)})
+        cut, other = cluster.nodes
+        for number in range(40):
+            await cluster.publish(cut, number)
+        cut.cut()
+        until_ms = cluster.clock.now_ms() + int(SETTINGS.lease_s * 1000)
+        await cluster.clock.sleep(120.0)
+        assert max(one.at_ms for one in cluster.arrivals("slow") if one.node == cut.name) < until_ms
+        assert cluster.missing() == []
+        assert await cluster.publish(cut, 99) == ""
+        assert await cluster.publish(other, 99) != ""
+
+    run(story, nodes=2)
+
+
+# ---- what they share ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 4, 7])
+def test_the_rate_of_an_endpoint_holds_within_five_percent(nodes: int) -> None:
+    async def story(cluster: Cluster) -> None:
+        await cluster.populate({"throttled": (healthy, RATE)})
+        await cluster.clock.sleep(5.0)
+        for number in range(60 * RATE):
+            await cluster.publish(cluster.nodes[number % nodes], number)
+        await cluster.clock.sleep(90.0)
+        assert cluster.missing() == []
+        assert_rate(cluster.arrivals("throttled"), RATE)
+
+    run(story, nodes=nodes)
+
+
+def test_the_rate_of_an_application_holds_within_five_percent() -> None:
+    async def story(cluster: Cluster) -> None:
+        receivers: dict[str, tuple[Receiver, int | None]] = {
+            "one": (healthy, None),
+            "two": (healthy, None),
+            "slow": (healthy, 2),
+        }
+        await cluster.populate(receivers, app_rate=RATE)
+        await cluster.clock.sleep(5.0)
+        for number in range(20 * RATE):
+            await cluster.publish(
+                cluster.nodes[number % 4], number, only=["one", "two"][number % 2]
+            )
+        for number in range(30):
+            await cluster.publish(cluster.nodes[number % 4], number, only="slow")
+        await cluster.clock.sleep(120.0)
+        assert cluster.missing() == []
+        both = [one for name in ("one", "two") for one in cluster.arrivals(name)]
+        whole = both + cluster.arrivals("slow")
+        # Until the fast ones are through, the application's rate is what holds all of them back.
+        last_ms = max(one.at_ms for one in both)
+        assert_rate([one for one in whole if one.at_ms <= last_ms], RATE)
+        assert_most(cluster.arrivals("slow"), 2)
+
+    run(story)
+
+
+def test_a_rate_holds_while_nodes_come_and_go() -> None:
+    async def story(cluster: Cluster) -> None:
+        await cluster.populate({"throttled": (healthy, RATE)})
+        for node in cluster.nodes[1:]:
+            await node.kill()
+        await cluster.clock.sleep(20.0)
+        first = cluster.nodes[0]
+        for number in range(100 * RATE):
+            await cluster.publish(first, number)
+        for node in cluster.nodes[1:]:
+            await cluster.clock.sleep(7.0)
+            await node.start()
+        for node in cluster.nodes[1:]:
+            await cluster.clock.sleep(7.0)
+            await node.leave()
+        await cluster.clock.sleep(120.0)
+        assert cluster.missing() == []
+        arrivals = cluster.arrivals("throttled")
+        assert len({one.node for one in arrivals}) == 4
+        assert_rate(arrivals, RATE)
+
+    run(story)
+
+
+def test_nothing_throttled_is_sent_without_the_database() -> None:
+    async def story(cluster: Cluster) -> None:
+        await cluster.populate({"throttled": (healthy, RATE)})
+        for number in range(10 * RATE):
+            await cluster.publish(cluster.nodes[number % 2], number)
+        for node in cluster.nodes:
+            node.cut()
+        cut_at_ms = cluster.clock.now_ms()
+        await cluster.clock.sleep(5.0)
+        late = [one for one in cluster.arrivals("throttled") if one.at_ms > cut_at_ms + 2_000]
+        assert late == []
+        for node in cluster.nodes:
+            node.mend()
+        await cluster.clock.sleep(60.0)
+        assert cluster.missing() == []
+        assert_most(cluster.arrivals("throttled"), RATE)
+
+    run(story, nodes=2)
+
+
+@pytest.mark.parametrize("nodes", [2, 4, 16])
+def test_a_window_holds_for_all_nodes(nodes: int) -> None:
+    async def story(cluster: Cluster) -> None:
+        await cluster.populate({"slow": (slow, None)})
+        await cluster.clock.sleep(5.0)
+        for number in range(600):
+            await cluster.publish(cluster.nodes[number % nodes], number)
+        await cluster.clock.sleep(120.0)
+        assert cluster.missing() == []
+        most = cluster.wire.in_flight_most["http://slow.example/"]
+        assert nodes <= most <= SETTINGS.inflight_per_endpoint_max
+
+    run(story, nodes=nodes)
+
+
+def test_an_endpoint_that_is_down_is_not_probed_by_each_node_as_by_one() -> None:
+    probes = {}
+    for nodes in (1, 4):
+
+        async def story(cluster: Cluster, nodes: int = nodes) -> None:
+            up_at_ms = cluster.clock.now_ms() + 900_000
+            down = [("down", lambda _id, now_ms: Answer(200 if now_ms >= up_at_ms else 0), None)]
+            await cluster.populate({name: (receiver, rate) for name, receiver, rate in down})
+            await cluster.clock.sleep(5.0)
+            for number in range(200):
+                await cluster.publish(cluster.nodes[number % nodes], number)
+            await cluster.clock.sleep(1_800.0)
+            assert cluster.missing() == []
+            probes[nodes] = sum(one.at_ms < up_at_ms for one in cluster.arrivals("down"))
+
+        settings = replace(SETTINGS, breaker_failures=5, retry_schedule=(10.0,) * 100)
+        run(story, nodes=nodes, settings=settings)
+    assert probes[4] <= 3 * probes[1]
+
+
+# ---- what they tell one another -----------------------------------------------------------------
+
+
+def test_a_change_is_followed_by_what_waits_elsewhere() -> None:
+    async def story(cluster: Cluster) -> None:
+        await cluster.populate({"old": (slow, None)})
+        cluster.wire.receivers["http://new.example/"] = healthy
+        for number in range(60):
+            await cluster.publish(cluster.nodes[number % 3], number)
+        await cluster.change("old", lambda one: replace(one, url="http://new.example/"))
+        changed_at_ms = cluster.clock.now_ms()
+        await cluster.clock.sleep(60.0)
+        late = [one for one in cluster.arrivals("old") if one.at_ms > changed_at_ms + 5]
+        assert late == []
+        assert len({one.msg_id for one in cluster.wire.arrivals}) == 60
+
+    run(story, nodes=3)
+
+
+def test_a_change_that_was_not_heard_of_is_followed_when_the_way_is_mended() -> None:
+    async def story(cluster: Cluster) -> None:
+        await cluster.populate({"old": (slow, None)})
+        cluster.wire.receivers["http://new.example/"] = healthy
+        deaf = cluster.nodes[0]
+        for number in range(40):
+            await cluster.publish(deaf, number)
+        cluster.bus.deaf.add(deaf.name)
+        await cluster.change("old", lambda one: replace(one, url="http://new.example/"))
+        await cluster.clock.sleep(0.6)
+        deaf.mend()
+        mended_at_ms = cluster.clock.now_ms()
+        await cluster.clock.sleep(60.0)
+        late = [one for one in cluster.arrivals("old") if one.at_ms > mended_at_ms + 5]
+        assert late == []
+        assert len({one.msg_id for one in cluster.wire.arrivals}) == 40
+
+    run(story, nodes=2)
+
+
+def test_few_look_for_what_one_can_do() -> None:
+    """Ten nodes do not all claim for one row that had no room where it was accepted."""
+
+    async def story(cluster: Cluster) -> None:
+        await cluster.populate({"slow": (slow, None)})
+        await cluster.clock.sleep(5.0)
+        claims: Counter[str] = Counter()
+        for node in cluster.nodes:
+            count_claims(node, claims)
+        busy = cluster.nodes[0]
+        for number in range(60):
+            await cluster.publish(busy, number)
+        await cluster.clock.sleep(0.5)
+        assert claims.total() <= 20
+        await cluster.clock.sleep(60.0)
+        assert cluster.missing() == []
+
+    run(story, nodes=10, settings=replace(SETTINGS, lane_queue_max=10, tend_every_s=3_600.0))
+
+
+def count_claims(node: Node, claims: Counter[str]) -> None:
+    claim = node.engine.claimer._claim
+
+    async def counted(*args: object, **kwargs: object) -> None:
+        claims[node.name] += 1
+        await claim(*args, **kwargs)  # type: ignore[arg-type]
+
+    node.engine.claimer._claim = counted  # type: ignore[method-assign]
+
+
+# ---- counting -----------------------------------------------------------------------------------
+
+
+def assert_rate(arrivals: list[Arrival], rate: int) -> None:
+    """Within 5 % over the whole time, and no second much above."""
+    assert_most(arrivals, rate)
+    at_ms = sorted(one.at_ms for one in arrivals)
+    average = (len(at_ms) - 1) / (at_ms[-1] - at_ms[0]) * 1000
+    assert 0.95 * rate <= average <= 1.05 * rate
+
+
+def assert_most(arrivals: list[Arrival], rate: int) -> None:
+    at_ms = sorted(one.at_ms for one in arrivals)
+    most = int(rate * 1.1) + 1
+    for first, last in zip(at_ms, at_ms[most:], strict=False):
+        assert last - first >= 1_000, f"{most + 1} within {last - first} ms at {first}"
