@@ -1,4 +1,4 @@
-"""How PostgreSQL is best told to accept a batch of messages: four forms of the same writes.
+"""How PostgreSQL is best told to accept a batch of messages: five forms of the same writes.
 
     python -m bench.statements [SECONDS]
 
@@ -56,6 +56,21 @@ WITH_JSON: Final = """
         INSERT INTO in_flight (epoch, batch_id, deliveries)
         VALUES (_epoch, _batch_id, _deliveries);
     END $$"""
+WITH_ARRAYS: Final = """
+    CREATE FUNCTION accept_arrays(
+        _epoch bigint, _node_id text, _batch_id bigint, _app_ids text[], _ids text[],
+        _created_at_ms bigint[], _event_types text[], _payloads bytea[], _deliveries text
+    ) RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM hold_lease(_epoch, _node_id);
+        PERFORM count(*) FROM application
+        JOIN (SELECT DISTINCT app_id FROM unnest(_app_ids) AS m (app_id)) AS w
+            ON w.app_id = application.id AND NOT is_deleted;
+        INSERT INTO message (app_id, id, created_at_ms, event_type, payload)
+        SELECT * FROM unnest(_app_ids, _ids, _created_at_ms, _event_types, _payloads);
+        INSERT INTO in_flight (epoch, batch_id, deliveries)
+        VALUES (_epoch, _batch_id, _deliveries);
+    END $$"""
 COLUMNS: Final = ("app_id", "id", "created_at_ms", "event_type", "payload")
 
 Form = Callable[[int, Sequence[NewMessage]], Awaitable[object]]
@@ -70,14 +85,22 @@ class Forms:
         self._connection = connection
         self._lease = lease
         self.all: dict[str, Form] = {
-            "function, arrays": self.function,
-            "function, jsonb": self.with_json,
+            "function, rows": self.function,
+            "function, arrays, five columns": self.with_arrays,
+            "function, jsonb, five columns": self.with_json,
             "transaction, unnest": self.with_unnest,
             "transaction, COPY": self.with_copy,
         }
 
     async def function(self, batch_id: int, messages: Sequence[NewMessage]) -> object:
         return await accept(self._database, self._lease, batch_id, messages)
+
+    async def with_arrays(self, batch_id: int, messages: Sequence[NewMessage]) -> object:
+        columns = zip(*(_row(new.message) for new in messages), strict=True)
+        values = (self._lease.epoch, self._lease.node_id, batch_id, *columns, _batch(messages))
+        return await self._connection.execute(
+            "SELECT accept_arrays($1, $2, $3, $4, $5, $6, $7, $8, $9)", *values
+        )
 
     async def with_json(self, batch_id: int, messages: Sequence[NewMessage]) -> object:
         rows = [dict(zip(COLUMNS, _row(new.message), strict=True)) for new in messages]
@@ -192,6 +215,7 @@ def _run(runner: asyncio.Runner, settings: Settings, for_s: float) -> None:
     store = runner.run(open_store(settings, Clock()))
     connection = runner.run(asyncpg.connect(settings.database))
     runner.run(connection.execute(WITH_JSON))
+    runner.run(connection.execute(WITH_ARRAYS))
     stage = Stage(store, connection, World(runner, store, Clock()))  # type: ignore[arg-type]
     print("| form | messages | µs | µs here | µs there | log, bytes |\n|---|---|---|---|---|---|")
     for size in SIZES:
@@ -201,7 +225,7 @@ def _run(runner: asyncio.Runner, settings: Settings, for_s: float) -> None:
                 figures = stage.measure(form, size, for_s=for_s, with_keys=False)
                 rounds.setdefault(name, []).append(runner.run(figures))
             figures = stage.measure(stage.forms.function, size, for_s=for_s, with_keys=True)
-            rounds.setdefault("function, arrays, keys", []).append(runner.run(figures))
+            rounds.setdefault("function, rows, each with a key", []).append(runner.run(figures))
         for name, found in rounds.items():
             median = [statistics.median(column) for column in zip(*found, strict=True)]
             print(f"| {name} | {size} | " + " | ".join(f"{value:.1f}" for value in median) + " |")

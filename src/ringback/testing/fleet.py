@@ -62,7 +62,7 @@ class Outcome(Struct, frozen=True):
 
 
 class Fleet:
-    """`urls` are those of the database: nodes take them in turn, the witness its own or the first."""
+    """`urls` are those of the database: nodes take turns, the witness has its own or the first."""
 
     def __init__(
         self,
