@@ -33,18 +33,44 @@ _COLOURS: Final = {
 @with_provider(is_pair=False)
 @click.option("--verifying", metavar="TEXT|@FILE", help="The receiver's half of a key pair.")
 @click.option("--new-key", is_flag=True, help="Print a key pair of the provider's kind, and end.")
-@click.option("--type", "event_type", metavar="TYPE", default="ringback.torture")
+@click.option(
+    "--type", "event_type", metavar="TYPE", default="ringback.torture", help="Of a good event."
+)
 @click.option("--payload", metavar="JSON|@FILE", default=PAYLOAD, help="Of a good event.")
 @click.option("--public-url", metavar="URL", help="What the receiver takes for its own URL.")
 @click.option("--effects", metavar="URL|COMMAND", help="Says how many events took effect.")
 @click.option("--kept", metavar="URL|COMMAND", help="Says how many events are kept.")
-@click.option("--patience", metavar="SECONDS", type=click.FloatRange(0, 600), default=PATIENCE_S)
-@click.option("--timeout", metavar="SECONDS", type=click.FloatRange(0.1, 60), default=TIMEOUT_S)
 @click.option(
-    "--max-seconds", metavar="SECONDS", type=click.FloatRange(1, 3_600), default=SECONDS_MAX
+    "--patience",
+    metavar="SECONDS",
+    type=click.FloatRange(0, 600),
+    default=PATIENCE_S,
+    show_default=True,
+    help="How long effects and what is kept may take to show.",
+)
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0.1, 60),
+    default=TIMEOUT_S,
+    show_default=True,
+    help="How long an answer may take.",
+)
+@click.option(
+    "--max-seconds",
+    metavar="SECONDS",
+    type=click.FloatRange(1, 3_600),
+    default=SECONDS_MAX,
+    show_default=True,
+    help="How long it all may take.",
 )
 @click.option("--only", metavar="NAME", multiple=True, help="A case or group; may be repeated.")
-@click.option("--cafile", metavar="FILE", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--cafile",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Certificates to trust besides the system's.",
+)
 @click.option("--yes-this-is-mine", is_flag=True, help="Try a receiver on another machine.")
 @with_json
 def command(
