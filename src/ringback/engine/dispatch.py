@@ -30,6 +30,7 @@ IDLE_LAG_S = 0.003  # a timer that is later than this says that the process is b
 RESERVED = 0  # what `place` answers when there is room
 KIND_SHARE = 3 / 4  # of memory is the most that new messages, or claimed ones, may take
 REFILL_SHARE = 1 / 8  # of `queue_max` must be free before work is asked for
+EVICT_SHARE = 1 / 16  # of `lanes_max` is forgotten at once: looking for idle ones reads them all
 
 
 class Dispatcher:
@@ -466,12 +467,12 @@ class Dispatcher:
             await asyncio.wait(pending)
 
     def _evict(self) -> None:
-        """Make place for a lane: forget idle ones, oldest first, a few at a time."""
+        """Make place for a lane: forget idle ones, oldest first, many at a time."""
         if len(self._lanes) < self._settings.lanes_max:
             return
         idle = [lane for lane in self._lanes.values() if lane.is_idle and not lane.has_timer]
         idle.sort(key=_is_remarkable)
-        for lane in idle[: max(1, self._settings.lanes_max // 100)]:
+        for lane in idle[: max(1, int(EVICT_SHARE * self._settings.lanes_max))]:
             self._forget(lane)
 
     def _forget(self, lane: Lane) -> None:
