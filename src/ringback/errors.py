@@ -77,7 +77,8 @@ class StoreOwned(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """The database cannot be written or read just now; nothing was changed."""
+    """The database cannot be used just now: nothing was changed, unless the connection broke before
+    the answer came. Then nobody knows, so whatever is tried again must be safe to repeat."""
 
 
 class StoreCorrupt(StoreError):

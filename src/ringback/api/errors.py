@@ -35,7 +35,9 @@ from ringback.errors import (
 RETRY_AFTER_S: Final = 1
 _RETRY: Final = (b"retry-after", str(RETRY_AFTER_S).encode())
 _BEARER: Final = (b"www-authenticate", b"Bearer")
-_STORE_AWAY: Final = "The database cannot be used just now; nothing was changed. Try again."
+_STORE_AWAY: Final = (
+    "The database cannot be used just now. Try again, with the same Idempotency-Key if any."
+)
 
 _PLACE: Final = re.compile(r" - at `(?P<path>[^`]*)`$")
 _STEP: Final = re.compile(r"\.(?P<name>[^.\[\]]+)|\[(?P<index>\d+|\.\.\.)\]")

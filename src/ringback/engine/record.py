@@ -24,7 +24,7 @@ from ringback.store.port import Disable, Health, Lease, Path, Record, Waiting
 
 GATHER_S = 0.01  # after a transaction until the next, unless there is enough for a whole one
 RETRY_WAIT_S = 0.2
-RETRY_WAIT_S_MAX = 5.0
+RETRY_WAIT_S_MAX = 1.0  # one question a second burdens no database, and all wait for its answer
 
 log = structlog.get_logger()
 

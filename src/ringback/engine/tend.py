@@ -55,6 +55,7 @@ class Tender:
         self._has_dead = asyncio.Event()
         self._has_task = asyncio.Event()
         self._is_busy = False
+        self._failing: set[str] = set()
 
     def adopt_soon(self) -> None:
         """A node is dead, or has left."""
@@ -67,7 +68,7 @@ class Tender:
     async def adopt(self) -> None:
         """For ever: bring back what dead nodes held."""
         while True:
-            if await self._guarded(self.adopt_all) and self._tenure.standing.has_lapsed:
+            if await self._guarded("adopt", self.adopt_all) and self._tenure.standing.has_lapsed:
                 self._tenure.hurry()  # whoever had lapsed is fenced now, so there may be a leader
             await _wait(self._has_dead, self._settings.lease_s / 2)
 
@@ -87,10 +88,11 @@ class Tender:
         """For ever: delete what is past its retention, and give space back."""
         while True:
             if self._tenure.is_leader:
-                await self._guarded(self.retain_all)
+                await self.retain_all()
             await self._clock.sleep(self._settings.retention_every_s)
 
     async def retain_all(self) -> None:
+        """Every step by itself: what one may not do must not keep the others from their work."""
         limit = self._settings.retention_batch_max
         tending = self._tending
 
@@ -101,30 +103,40 @@ class Tender:
             return self._tenure.now_ms() - self._settings.message_retention_days * DAY_MS
 
         # Messages before payloads: what goes as a whole is not emptied first.
-        steps: list[Callable[[], Awaitable[int]]] = [
-            lambda: tending.delete_attempts(before_ms=messages_before_ms(), limit=limit),
-            lambda: tending.delete_messages(before_ms=messages_before_ms(), limit=limit),
-            lambda: tending.expire_payloads(
+        steps: dict[str, Callable[[], Awaitable[int]]] = {
+            "delete_attempts": lambda: tending.delete_attempts(
+                before_ms=messages_before_ms(), limit=limit
+            ),
+            "delete_messages": lambda: tending.delete_messages(
+                before_ms=messages_before_ms(), limit=limit
+            ),
+            "expire_payloads": lambda: tending.expire_payloads(
                 now_ms=self._tenure.now_ms(), before_ms=payloads_before_ms(), limit=limit
             ),
-            lambda: tending.forget_answers(now_ms=self._tenure.now_ms(), limit=limit),
-            lambda: tending.purge_deleted(limit=limit),
-            lambda: tending.forget_rates(limit=limit),
-        ]
-        await tending.make_room(now_ms=self._tenure.now_ms())
-        for step in steps:
-            await self._repeat(step, limit)
-        await self._repeat(lambda: tending.reclaim(pages=RECLAIM_PAGES), RECLAIM_PAGES)
+            "forget_answers": lambda: tending.forget_answers(
+                now_ms=self._tenure.now_ms(), limit=limit
+            ),
+            "purge_deleted": lambda: tending.purge_deleted(limit=limit),
+            "forget_rates": lambda: tending.forget_rates(limit=limit),
+        }
+        await self._guarded("make_room", lambda: tending.make_room(now_ms=self._tenure.now_ms()))
+        for part, step in steps.items():
+            await self._repeat(part, step, limit)
+        await self._repeat("reclaim", lambda: tending.reclaim(pages=RECLAIM_PAGES), RECLAIM_PAGES)
 
-    async def _repeat(self, step: Callable[[], Awaitable[int]], limit: int) -> None:
+    async def _repeat(self, part: str, step: Callable[[], Awaitable[int]], limit: int) -> None:
         """Until nothing is left to do, or it is not for this node to do it."""
-        while self._tenure.is_leader and await step() >= limit:
-            await self._clock.sleep(STEP_REST_S)
+
+        async def run() -> None:
+            while self._tenure.is_leader and await step() >= limit:
+                await self._clock.sleep(STEP_REST_S)
+
+        await self._guarded(part, run)
 
     async def run_tasks(self) -> None:
         """For ever: one step of each running task in turn."""
         while True:
-            if await self._guarded(self._step_all) and self._is_busy:
+            if await self._guarded("tasks", self._step_all) and self._is_busy:
                 await self._clock.sleep(STEP_REST_S)
             else:
                 await _wait(self._has_task, TASKS_EVERY_S)
@@ -149,13 +161,16 @@ class Tender:
             log.info("task_finished", task_id=task.id, kind=task.kind, count=after.done_count)
         return after
 
-    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> bool:
-        """Whether it went well."""
+    async def _guarded(self, part: str, work: Callable[[], Awaitable[object]]) -> bool:
+        """Whether it went well. That it did not is told once, until it does."""
         try:
             await work()
         except StoreError as error:
-            log.debug("tending_failed", part=work.__name__, error=str(error))
+            if part not in self._failing:
+                self._failing.add(part)
+                log.warning("tending_failed", part=part, error=str(error))
             return False
+        self._failing.discard(part)
         return True
 
 

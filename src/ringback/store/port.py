@@ -11,7 +11,8 @@
 
 Invariants that every implementation keeps, and `tests/conformance` checks:
 
-1. A call that returns has committed. A call that raises has changed nothing.
+1. A call that returns has committed. A call that raises has changed nothing; StoreUnavailable alone
+   leaves that open, when the connection broke before the answer: so all calls may be repeated.
 2. `accept` writes messages and their in-flight batch (or waiting rows) in one transaction.
 3. An attempt is written once and never changed, except that its response can be expunged.
 4. A delivery is in exactly one place: an in-flight batch, a waiting row, or finished.
