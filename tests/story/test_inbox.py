@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ringback.errors import TryLater, Unprocessable
+from ringback.receive import VerifiedEvent, verify
 from ringback.receive.inbox import (
     Inbox,
     InboxEvent,
@@ -16,7 +17,11 @@ from ringback.receive.inbox import (
     SyncTransaction,
     Transaction,
 )
+from ringback.receive.verification import sign
+from ringback.sign.scheme import Draft
 from ringback.testing.inbox import Table, a_batch, all_in, an_event, inbox_database, quick
+
+NOW_S = 1_735_689_600
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -42,6 +47,36 @@ def test_a_hundred_parallel_duplicates_have_one_effect(url: str) -> None:
             await all_in(inbox, State.DONE, 1)
             assert (await inbox.receive(an_event("evt_1"))).is_duplicate
         assert await table.ids() == ["evt_1"]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "stored"),
+    [
+        ("dropbox", b'{"list_folder": {"accounts": ["dbid:AAH4f99T0taONIb"]}}', 1),
+        ("microsoft_graph", b'{"value": [{"changeType": "updated", "resource": "me"}]}', 1),
+        ("microsoft_graph", b'{"value": [{"id": "1"}, {"changeType": "updated"}]}', 1),
+        ("shopify", b'{"id": 1}', 0),
+    ],
+)
+def test_events_that_may_be_the_same_bytes_are_all_kept(
+    url: str, provider: str, body: bytes, stored: int
+) -> None:
+    """How many of the second request are new. Only what the provider tells apart is deduped."""
+
+    def verified() -> VerifiedEvent:
+        made = sign(provider, Draft(body=body, timestamp_s=NOW_S), "secret")
+        return verify(provider, made.headers, made.body, secrets="secret", now_s=NOW_S)
+
+    async def story() -> None:
+        inbox = Inbox(url, settings=quick())
+        first = await inbox.receive(verified())
+        assert (first.stored, first.duplicates) == (len(verified().events()), 0)
+        second = await inbox.receive(verified())
+        assert second.stored == stored
+        assert len(await inbox.find(State.WAITING)) == first.stored + stored
+        await inbox.close()
 
     asyncio.run(story())
 

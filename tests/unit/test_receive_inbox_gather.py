@@ -10,7 +10,7 @@ from ringback.receive.inbox.gather import ENTRIES_MAX, REQUESTS_MAX, Gather
 from ringback.receive.inbox.statements import inserted
 from ringback.testing.inbox import a_batch, an_event
 
-READING = Reading(None, None, 1_000_000)
+READING = Reading(None, None, 1_000_000, str)
 
 
 def entries(*names: str) -> list[Entry]:

@@ -97,7 +97,7 @@ def test_errors_are_bounded_and_fit_for_every_database(error: str) -> None:
 )
 def test_the_payload_is_what_verify_returned(body: bytes, payload: Any) -> None:
     verified = structs.replace(an_event("evt_1"), body=body, payload=payload)
-    [entry] = entries_of(verified, Reading(None, None, 100), source=None, origin="webhook")
+    [entry] = entries_of(verified, Reading(None, None, 100, str), source=None, origin="webhook")
     event = event_of(
         (1, "stripe", "evt_1", None, None, entry.body, entry.decoded, "webhook", None, 0, 1, "l")
     )

@@ -32,6 +32,7 @@ What the columns say:
 - **Freshness**: how far the signed time may be from now; with none, only deduping stops replays.
 - **Dedupe by**: where `event.id` comes from, first of all. *Unsigned* means that whoever has seen
   the request can send it again with another one. A *digest* is that of the body.
+  *Nothing*: there is no id, and two events may be the same bytes, so the inbox keeps each.
 - **URL**: whether the URL is signed, so that the receiver must say its public one.
 - **Handshake**: whether there is one that must be answered; see below.
 - **Receipt**: the status that the provider wants.
@@ -88,13 +89,13 @@ def _cell(text: str) -> str:
 def _dedupe(scheme: Scheme) -> str:
     event = _probe(scheme)
     if scheme.parts:
-        found = "each event's own id, else its digest"
+        found = "each event's own id" + ("" if scheme.bodies_repeat else ", else its digest")
     elif scheme.id:
         found = _place(scheme.id[0])
     elif event is None or not event.id.startswith("sha256:"):
         found = "an id in what is signed"
     else:
-        found = "digest"
+        found = "nothing" if scheme.bodies_repeat else "digest"
     is_signed = event.is_id_signed if event else scheme.covers_body or not scheme.id
     return found if is_signed else f"{found}, unsigned"
 

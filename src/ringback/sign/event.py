@@ -1,7 +1,8 @@
 """The verified event, and how its id, type and parts are found where a scheme says they are.
 
 Ids are never empty and never longer than `ID_CHARS_MAX`. A digest stands in for an id that is
-missing or unfit, so that two deliveries of the same bytes are always known to be the same.
+missing or unfit, so that two deliveries of the same bytes are known to be the same; where a
+provider sends the same bytes for two events, `is_id_unique` says that they cannot be told apart.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ class VerifiedEvent(Struct, frozen=True):
     body           the bytes as they were received and signed
     is_id_signed   False if somebody who saw the request could send it again with another id
     secret_index   which of the secrets it was signed with
+    is_id_unique   False if the id is a digest that another event may have too: do not dedupe by it
     parts          the events of a request that carries several, else nothing; see `events`
     """
 
@@ -40,6 +42,7 @@ class VerifiedEvent(Struct, frozen=True):
     is_id_signed: bool
     secret_index: int
     parts: tuple[Part, ...] | None = None
+    is_id_unique: bool = True
 
     def events(self) -> "Sequence[VerifiedEvent]":
         """Each event by itself, to be deduped and processed one by one; empty for an empty batch.
@@ -51,7 +54,8 @@ class VerifiedEvent(Struct, frozen=True):
         return [
             structs.replace(
                 self,
-                id=part.id or _digest_of(part),
+                id=part.id or _digest_of(as_json(part.payload)),
+                is_id_unique=self.is_id_unique or part.id is not None,
                 type=part.type,
                 payload=part.payload,
                 parts=None,
@@ -70,7 +74,7 @@ def event_of(scheme: Scheme, request: Request, proof: Proof) -> VerifiedEvent:
         event_id, is_id_signed = _id(scheme, request, payload)
     return VerifiedEvent(
         scheme.name,
-        event_id,
+        event_id or _digest_of(request.body),
         _first(scheme.type, request, payload),
         proof.timestamp_s,
         payload,
@@ -78,6 +82,7 @@ def event_of(scheme: Scheme, request: Request, proof: Proof) -> VerifiedEvent:
         is_id_signed,
         proof.secret_index,
         _parts(scheme, payload) if scheme.parts else None,
+        bool(event_id) or not scheme.bodies_repeat,
     )
 
 
@@ -119,10 +124,11 @@ def text_of(value: object) -> str | None:
 
 
 def _id(scheme: Scheme, request: Request, payload: object) -> tuple[str, bool]:
+    """The id, empty if there is none, and whether it is signed; a digest is if the body is."""
     for place in scheme.id:
         if found := _find(place, request, payload):
             return found, scheme.covers_body and not isinstance(place, Header)
-    return f"sha256:{sha256(request.body).hexdigest()}", scheme.covers_body
+    return "", scheme.covers_body
 
 
 def _first(places: tuple[Place, ...], request: Request | None, payload: object) -> str | None:
@@ -170,5 +176,5 @@ def _parts(scheme: Scheme, payload: object) -> tuple[Part, ...] | None:
     return parts
 
 
-def _digest_of(part: Part) -> str:
-    return f"sha256:{sha256(as_json(part.payload)).hexdigest()}"
+def _digest_of(body: bytes) -> str:
+    return f"sha256:{sha256(body).hexdigest()}"

@@ -76,6 +76,7 @@ def hmac_scheme(
     type: tuple[Place, ...] = (),
     parts: Parts | None = None,
     respond: Respond | None = None,
+    bodies_repeat: bool = False,
     may_be_form: bool = False,
     caution: str = "",
     accepted: Reply = Reply(),  # noqa: B008  a frozen value
@@ -113,6 +114,7 @@ def hmac_scheme(
         id=id,
         type=type,
         parts=parts,
+        bodies_repeat=bodies_repeat,
         may_be_form=may_be_form,
         caution=caution,
         accepted=accepted,

@@ -141,6 +141,7 @@ class Scheme(Struct, frozen=True, kw_only=True):
     needs_url        True if the URL is signed, so that the receiver must know its public one
     id, type         the places to look, in order; a request without an id gets a digest as its id
     parts            splits a request that carries several events
+    bodies_repeat    True if two events without an id may be the same bytes: they are not deduped
     may_be_form      True if the provider sends forms as well as JSON
     caution          what a receiver must know and cannot see, in one sentence
     accepted         the answer that the provider takes for a receipt
@@ -164,6 +165,7 @@ class Scheme(Struct, frozen=True, kw_only=True):
     id: tuple[Place, ...] = ()
     type: tuple[Place, ...] = ()
     parts: Parts | None = None
+    bodies_repeat: bool = False
     may_be_form: bool = False
     caution: str = ""
     accepted: Reply = Reply()

@@ -45,12 +45,14 @@ class Entry(Struct, frozen=True, kw_only=True):
 class Reading(Struct, frozen=True):
     """How the app reads events. `identify` is what they are deduped by, `key_of` what orders them.
 
-    Both get each event by itself, and what they raise refuses the request.
+    Both get each event by itself, and what they raise refuses the request. `fresh` makes an id that
+    no event has: for one that cannot be told from another, which must not be taken for that.
     """
 
     identify: Callable[[VerifiedEvent], str] | None
     key_of: Callable[[VerifiedEvent], str | None] | None
     body_bytes_max: int
+    fresh: Callable[[], str]
 
 
 def entries_of(
@@ -125,7 +127,7 @@ def _request(event: VerifiedEvent, *, source: str, id: str, origin: str) -> Entr
 
 def _id(event: VerifiedEvent, reading: Reading) -> str:
     if reading.identify is None:
-        return _text("event.id", event.id)
+        return _text("event.id", event.id if event.is_id_unique else reading.fresh())
     return _text("what `identify` returns", reading.identify(event))
 
 

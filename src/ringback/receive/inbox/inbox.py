@@ -43,7 +43,8 @@ class Inbox:
     settings   limits and times
     key_of     events with the same key are processed one after the other, in the order in which
                they were kept; None for those that need no order. What it raises refuses the event
-    identify   what events of a source are deduped by; by default `event.id`
+    identify   what events of a source are deduped by; by default `event.id`, and nothing where the
+               provider may send the same bytes for two events (`event.is_id_unique`)
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Inbox:
         """Opens nothing yet. Raises ConfigError."""
         self.settings = settings or InboxSettings()
         self._clock = clock or Clock()
-        self._reading = Reading(identify, key_of, self.settings.body_bytes_max)
+        self._reading = Reading(identify, key_of, self.settings.body_bytes_max, self._fresh_id)
         self._driver = _driver(database, self.settings)
         self._handlers = Handlers(connections_are_own=self._driver.is_own)
         self._gather = Gather(self._insert, bytes_max=self.settings.waiting_bytes_max)
@@ -300,6 +301,9 @@ class Inbox:
 
     def _entries(self, event: VerifiedEvent, source: str | None) -> list[Entry]:
         return entries_of(event, self._reading, source=source, origin="webhook")
+
+    def _fresh_id(self) -> str:
+        return self._clock.new_id("evt")
 
     async def _insert(self, entries: list[Entry]) -> list[bool]:
         places = sorted(range(len(entries)), key=lambda place: _order(entries[place]))

@@ -4,7 +4,7 @@
     key    the UTF-8 bytes of the app secret
 
 A notification only says for which accounts something changed; ask Dropbox what. It has no id and no
-time, so that two notifications are often the same bytes: they must not be deduped.
+time, so that two notifications are often the same bytes: they are not deduped.
 
 Handshake: on saving the URL, a GET with `challenge`, to be echoed as text.
 
@@ -34,5 +34,6 @@ SCHEME: Final = hmac_scheme(
     layout=Plain("X-Dropbox-Signature"),
     secret=SecretText("the app secret (App Console)", not_these=("sl.",)),
     respond=respond,
+    bodies_repeat=True,
     caution="neither an id nor the time is signed, and two notifications may be the same bytes",
 )

@@ -2,8 +2,9 @@
 
 There is no signature over notifications without resource data; the tokens that come with encrypted
 resource data are not looked at, and the data is not decrypted. A request carries several
-notifications, which must all have one of the secrets. One without an `id` is known by its digest,
-and two of them may be the same bytes (OneDrive): take it for a hint, and ask Graph.
+notifications, which must all have one of the secrets. One without an `id` has its digest for
+one, and two of them may be the same bytes (OneDrive), so they are not deduped: take it for a hint,
+and ask Graph.
 
 Handshake: on making the subscription, a POST with `validationToken` in the query, to be echoed as
 text. Notifications want 202 within three seconds.
@@ -82,6 +83,7 @@ SCHEME: Final = Scheme(
     respond=respond,
     covers_body=False,
     parts=parts,
+    bodies_repeat=True,
     caution=f"{CAUTION}; two notifications without an id may be the same bytes",
     accepted=Reply(202),
     envelope=envelope,

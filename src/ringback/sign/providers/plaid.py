@@ -6,8 +6,8 @@
 The key comes from a POST to `/webhook_verification_key/get` with the client's own credentials, so
 whoever fetches it must have them: KeyNeeded names the URL with the `kid` behind a `#`, and the
 document is the JSON of the answer, `{"key": {…}}`. No secret is in the request; what a receiver
-must say is the environment, `production` or `sandbox`. There is no id, so the digest of the body
-serves to dedupe.
+must say is the environment, `production` or `sandbox`. There is no id, and the same account has
+the same bytes again when it has something new (SYNC_UPDATES_AVAILABLE), so they are not deduped.
 
 Documentation: https://plaid.com/docs/api/webhooks/webhook-verification/. Sure about the format;
 Plaid publishes no vectors.
@@ -240,6 +240,8 @@ SCHEME: Final = Scheme(
     sign=sign,
     keys=keys,
     tolerance_s=TOLERANCE_S,
+    bodies_repeat=True,
+    caution="no id is signed, and two webhooks may be the same bytes",
     type=TYPE,
     envelope=envelope,
 )
