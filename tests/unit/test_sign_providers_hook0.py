@@ -4,7 +4,9 @@ import pytest
 
 from ringback.errors import Malformed, Mismatch, Missing, Stale
 from ringback.receive import verify
+from ringback.receive.verification import sign
 from ringback.sign.providers import hook0
+from ringback.sign.scheme import Draft
 
 NOW_S = 1_636_936_200
 SECRET = "secret"
@@ -35,6 +37,15 @@ def test_the_vendor_s_vector_is_what_is_computed() -> None:
         verify("hook0", given, b"hello !", secrets=SECRET, now_s=NOW_S)
     with pytest.raises(Mismatch):
         verify("hook0", given, b"hello ?", secrets=SECRET, now_s=NOW_S)
+
+
+def test_what_is_made_for_tests_has_the_id_of_its_draft() -> None:
+    def id_of(name: str) -> str:
+        made = sign("hook0", Draft(body=b"{}", timestamp_s=NOW_S, id=name), SECRET)
+        return verify("hook0", made.headers, made.body, secrets=SECRET, now_s=NOW_S).id
+
+    assert id_of(ID) == ID
+    assert id_of("evt_1") == id_of("evt_1") != id_of("evt_2")
 
 
 def test_id_and_type_are_signed() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ringback.errors import Mismatch
-from ringback.receive import Malformed, verify
+from ringback.receive import Malformed, providers, verify
 
 SLACK_COMMAND = (
     b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow"
@@ -230,6 +230,11 @@ def test_a_vendor_s_vector_is_refused_on_another_body(vendor_s: dict[str, Any]) 
 
     with pytest.raises((Mismatch, Malformed)):
         verify(**altered)
+
+
+def test_providers_with_vectors_of_their_own_say_so() -> None:
+    says = {scheme.name: scheme.vectors for scheme in providers()}
+    assert {says[vendor_s["provider"]] for vendor_s in VENDORS.values()} == {"vendor"}
 
 
 def test_the_vendors_bodies_are_understood() -> None:

@@ -111,9 +111,12 @@ def encoded(tag: bytes, encoding: Encoding) -> bytes:
 def decoded_base64(text: str) -> bytes:
     """The bytes of strict base64, for signatures that cannot be compared. Raises Malformed."""
     try:
-        return a2b_base64(text, strict_mode=True)
+        found = a2b_base64(text, strict_mode=True)
     except ValueError:
         raise Malformed("the signature is not base64") from None
+    if encoded(found, "base64") != text.encode():  # another spelling, by bits that do not count
+        raise Malformed("the signature is not the base64 of any bytes")
+    return found
 
 
 def is_signature(text: str, encoding: Encoding, tag_bytes: int) -> bool:

@@ -23,6 +23,7 @@ SCHEME: Final = hmac_scheme(
     documentation="https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/",
     layout=Plain("X-Hub-Signature", prefix="sha256="),
     secret=SecretText("the webhook's secret (Repository settings → Webhooks)"),
+    vectors="vendor",
     id=(Header("x-request-uuid"),),
     type=(Header("x-event-key"),),
     caution="neither the id nor the time is signed",

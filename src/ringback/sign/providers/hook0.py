@@ -14,6 +14,7 @@ vector of Hook0's own tests is in the test suite. Coinbase sends through it: see
 import re
 from hmac import compare_digest
 from typing import Final
+from uuid import NAMESPACE_OID, uuid5
 
 from ringback.errors import Malformed, Mismatch
 from ringback.sign.hmac_scheme import beside
@@ -29,7 +30,6 @@ SECRET: Final = SecretText("the subscription's `secret`")
 NAMES: Final = re.compile("[a-z0-9-]{1,64}(?: [a-z0-9-]{1,64}){0,31}")
 UUID: Final = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ID_HEADERS: Final = ("x-event-id", "x-hook0-id")
-TEST_ID: Final = "00000000-0000-4000-8000-000000000001"
 
 _V1: Final = Pairs(SIGNATURE, "v1", timestamp="t")
 _H: Final = Pairs(SIGNATURE, "h")
@@ -68,7 +68,7 @@ def scheme(
     """Hook0 under its own name, or under that of one who sends through it."""
 
     def sign(draft: Draft, signing: str) -> Signed:
-        others = (*beside(draft, id=(), type=type), ("x-event-id", TEST_ID))
+        others = (*beside(draft, id=(), type=type), ("x-event-id", _uuid(draft.id)))
         names = " ".join(sorted(name for name, _ in others))
         values = [text for _, text in sorted(others)]
         v1 = tag(signing, f"{draft.timestamp_s}.{names}", values, draft.body)
@@ -88,6 +88,11 @@ def scheme(
         tolerance_s=TOLERANCE_S,
         type=type,
     )
+
+
+def _uuid(text: str) -> str:
+    """An id as it is if it is one of Hook0's, else one that stands for it alone."""
+    return text if UUID.fullmatch(text) else str(uuid5(NAMESPACE_OID, text))
 
 
 def _names(request: Request) -> str:
