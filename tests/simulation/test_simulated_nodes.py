@@ -45,8 +45,12 @@ def slow(_msg_id: str, _now_ms: int) -> Answer:
 
 
 def flaky(clock: SimulatedClock) -> Receiver:
-    def receive(_msg_id: str, _now_ms: int) -> Answer:
-        if clock.seeded.random() < 0.3:
+    """Three in ten fail; a message no more often than it has retries, else it may fail for good."""
+    failures = Counter[str]()
+
+    def receive(msg_id: str, _now_ms: int) -> Answer:
+        if failures[msg_id] < len(SETTINGS.retry_schedule) and clock.seeded.random() < 0.3:
+            failures[msg_id] += 1
             return Answer(clock.seeded.choice([0, 429, 500, 503]), clock.seeded.random())
         return Answer(200, clock.seeded.random())
 
