@@ -322,12 +322,13 @@ def test_an_id_header_is_an_identifier_or_refused(scheme: Scheme) -> None:
     """48 and 50 to 55."""
     request = signed(scheme, id="evt_1")
     name = next(place.name for place in scheme.id if isinstance(place, Header))
+    is_signed = received(scheme, request).is_id_signed
 
     for text in IDS:
-        with pytest.raises(Malformed):
+        with pytest.raises((Malformed, Mismatch) if is_signed else Malformed):
             received(scheme, request, headers=with_header(request, name, text))
     renamed = with_header(request, name, "evt_2")
-    if f"{{header:{name}}}" in scheme.signature:
+    if is_signed:
         with pytest.raises(Mismatch):
             received(scheme, request, headers=renamed)
     else:
@@ -357,7 +358,9 @@ def test_two_bodies_with_one_id_are_two_events_of_one_id(scheme: Scheme) -> None
     second = received(scheme, signed(scheme, payload={"number": 2}))
 
     assert first.body != second.body
-    if not first.id.startswith("sha256:") and scheme.name != "braintree":
+    if scheme.name in {"braintree", "woocommerce"}:  # the body's digest is in the id
+        assert first.id != second.id
+    elif not first.id.startswith("sha256:"):
         assert first.id == second.id
 
 

@@ -48,6 +48,55 @@ def test_meta_s_messages_have_their_own_ids() -> None:
     assert alone == whatsapp({"statuses": [{"id": "wamid.2", "status": "read"}]})
 
 
+@pytest.mark.parametrize("truth", [True, "true"])
+def test_the_deletion_of_a_message_is_another_event_than_the_message(truth: object) -> None:
+    around = {"sender": {"id": "1"}, "recipient": {"id": "2"}, "timestamp": 3}
+    sent = {**around, "message": {"mid": "m_1", "text": "hi", "is_deleted": False}}
+    deleted = {**around, "message": {"mid": "m_1", "is_deleted": truth}}
+    entry = {"id": "17", "time": 5, "messaging": [sent, deleted]}
+
+    assert ids_and_types("meta", {"object": "instagram", "entry": [entry]}) == [
+        ("m_1", "message"),
+        ("m_1:deleted", "message"),
+    ]
+
+
+def test_what_happens_to_one_message_of_meta_are_several_events() -> None:
+    around = {"sender": {"id": "1"}, "recipient": {"id": "2"}, "timestamp": 3}
+    kinds: list[dict[str, Any]] = [
+        {"message": {"mid": "m_1"}},
+        {"message": {"mid": "m_1", "is_deleted": True}},
+        {"message_edit": {"mid": "m_1", "text": "a", "num_edit": 1}},
+        {"message_edit": {"mid": "m_1", "text": "b", "num_edit": 2}},
+        {"reaction": {"mid": "m_1", "action": "react"}},
+        {"reaction": {"mid": "m_1", "action": "unreact"}},
+        {"read": {"mid": "m_1"}},
+        {"postback": {"mid": "m_1", "payload": "x"}},
+    ]
+    changes = [{**around, **kind} for kind in kinds]
+
+    found = ids_and_types("meta", {"entry": [{"id": "1", "messaging": changes}]})
+
+    assert len({event_id for event_id, _ in found}) == len(kinds)
+
+
+def test_a_status_of_whatsapp_that_one_message_has_twice_is_two_events() -> None:
+    group = {"id": "wamid.1", "status": "delivered", "recipient_type": "group"}
+    payment = {"id": "wamid.2", "status": "failed", "type": "payment"}
+    statuses = [
+        {**group, "recipient_participant_id": "1"},
+        {**group, "recipient_participant_id": "2"},
+        {**payment, "timestamp": "1"},
+        {**payment, "timestamp": "2"},
+        {"id": "wamid.2", "status": "failed", "type": "message", "recipient_type": "individual"},
+    ]
+
+    found = ids_and_types("meta", whatsapp(*({"statuses": [one]} for one in statuses)))
+
+    assert len({event_id for event_id, _ in found}) == len(statuses)
+    assert found[-1][0] == "wamid.2:failed"
+
+
 def test_meta_s_messenger_has_kinds_without_ids() -> None:
     around = {"sender": {"id": "1"}, "recipient": {"id": "2"}, "timestamp": 3}
     entry = {

@@ -5,7 +5,7 @@ import hmac
 import pytest
 
 from ringback.errors import Malformed, Mismatch, Missing, Stale
-from ringback.receive import Draft, sign, verify
+from ringback.receive import Draft, VerifiedEvent, sign, verify
 
 NOW_S = 1_735_689_600
 SECRET = "s" * 64
@@ -98,3 +98,22 @@ def test_a_url_that_cannot_be_read_is_malformed() -> None:
     for url in ("http://[::1", "http://[x]/"):
         with pytest.raises((Malformed, Mismatch)):
             verify("contentful", good.headers, BODY, secrets=SECRET, now_s=NOW_S, url=url)
+
+
+def test_the_same_bytes_for_two_events_are_told_apart_by_the_idempotency_key() -> None:
+    url = "https://a.example/hooks"
+    key = "x-contentful-idempotency-key"
+
+    def sent(event_id: str) -> VerifiedEvent:
+        request = sign(
+            "contentful", Draft(body=BODY, timestamp_s=NOW_S, id=event_id, url=url), SECRET
+        )
+        return verify("contentful", request.headers, BODY, secrets=SECRET, now_s=NOW_S, url=url)
+
+    first, second = sent("key-1"), sent("key-2")
+
+    assert (first.id, second.id) == ("key-1", "key-2")
+    assert first.is_id_signed
+    beside = {**made("/hooks"), key: "key-3"}
+    unsigned = verify("contentful", beside, BODY, secrets=SECRET, now_s=NOW_S, url=url)
+    assert (unsigned.id, unsigned.is_id_signed) == ("key-3", False)

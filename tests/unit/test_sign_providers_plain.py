@@ -274,6 +274,32 @@ def test_any_of_docusign_s_headers_may_be_the_one_that_fits() -> None:
         received("docusign", body, {"X-DocuSign-Signature-99": based(body)})
 
 
+@pytest.mark.parametrize("provider", ["woocommerce", "gitlab_token"])
+def test_a_header_that_two_events_share_is_not_their_id(provider: str) -> None:
+    header = {"woocommerce": "X-WC-Webhook-Delivery-ID", "gitlab_token": "X-Gitlab-Event-UUID"}
+
+    def event_id(body: bytes) -> str:
+        proof = {"woocommerce": ("X-WC-Webhook-Signature", based(body))}
+        name, text = proof.get(provider, ("X-Gitlab-Token", SECRET))
+        return received(provider, body, {name: text, header[provider]: "d1"}).id
+
+    first, second = event_id(b'{"id":1}'), event_id(b'{"id":2}')
+
+    assert first != second
+    assert first == event_id(b'{"id":1}')
+    assert first.startswith("d1:")
+
+
+def test_two_recipients_of_docusign_are_two_events() -> None:
+    def event_id(recipient: str) -> str:
+        inside = b'{"envelopeId":"e","recipientId":"%s"}' % recipient.encode()
+        body = b'{"event":"recipient-sent","generatedDateTime":"t","data":%s}' % inside
+        return received("docusign", body, {"X-DocuSign-Signature-1": based(body)}).id
+
+    assert event_id("1") == "recipient-sent:e:t:1"
+    assert event_id("2") != event_id("1")
+
+
 def test_a_retry_of_docusign_has_the_same_id() -> None:
     first, second = (
         json.dumps(

@@ -14,7 +14,7 @@ from typing import Final
 from ringback.receive.verification import providers, sign, verify
 from ringback.sign import providers as registry
 from ringback.sign.event import VerifiedEvent, enveloped
-from ringback.sign.scheme import Draft, Field, Header, Joined, Place, Scheme
+from ringback.sign.scheme import Draft, Field, Header, HeaderAndBody, Joined, Place, Scheme
 
 HEAD: Final = """\
 # Providers
@@ -123,6 +123,8 @@ def _place(place: Place) -> str:
     match place:
         case Header(name):
             return f"`{name}`"
+        case HeaderAndBody(name):
+            return f"`{name}` + digest"
         case Field(path):
             return f"`{path}` in the body"
         case Joined(fields):

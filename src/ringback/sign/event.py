@@ -14,7 +14,17 @@ from msgspec import Struct, structs
 from ringback.errors import Malformed
 from ringback.sign.payload import as_json, payload_of
 from ringback.sign.request import ID_CHARS_MAX, Request
-from ringback.sign.scheme import Draft, Field, Header, Joined, Part, Place, Proof, Scheme
+from ringback.sign.scheme import (
+    Draft,
+    Field,
+    Header,
+    HeaderAndBody,
+    Joined,
+    Part,
+    Place,
+    Proof,
+    Scheme,
+)
 
 PARTS_MAX: Final = 10_000
 
@@ -127,7 +137,8 @@ def _id(scheme: Scheme, request: Request, payload: object) -> tuple[str, bool]:
     """The id, empty if there is none, and whether it is signed; a digest is if the body is."""
     for place in scheme.id:
         if found := _find(place, request, payload):
-            return found, scheme.covers_body and not isinstance(place, Header)
+            is_header = isinstance(place, Header | HeaderAndBody)
+            return found, scheme.covers_body and not is_header
     return "", scheme.covers_body
 
 
@@ -146,7 +157,10 @@ def _find(place: Place, request: Request | None, payload: object) -> str | None:
         return None if None in texts else text_of(place.separator.join(filter(None, texts)))
     if request is None or not request.has(place.name):
         return None
-    return request.visible(place.name)
+    text = request.visible(place.name)
+    if isinstance(place, HeaderAndBody):
+        return text_of(f"{text}:{sha256(request.body).hexdigest()}")
+    return text
 
 
 def _at(payload: object, path: str) -> object:

@@ -28,6 +28,7 @@ from ringback.sign.scheme import (
     Envelope,
     Fields,
     Header,
+    HeaderAndBody,
     Parts,
     Place,
     Proof,
@@ -221,7 +222,7 @@ def beside(draft: Draft, *, id: tuple[Place, ...], type: tuple[Place, ...]) -> F
     """The headers of a test's request that are no signature: its kind, and its id and type."""
     fields: list[tuple[str, str]] = [("content-type", "application/json")]
     for places, text in ((id, draft.id), (type, draft.type)):
-        if places and isinstance(places[0], Header):
+        if places and isinstance(places[0], Header | HeaderAndBody):
             fields.append((places[0].name, text))
     return tuple(fields)
 

@@ -63,6 +63,12 @@ class Header(Struct, frozen=True):
     name: str
 
 
+class HeaderAndBody(Struct, frozen=True):
+    """A place: a header that two events may share, and the digest of the body, together."""
+
+    name: str
+
+
 class Field(Struct, frozen=True):
     """A place: a name, or names separated by full stops, in the payload."""
 
@@ -76,7 +82,7 @@ class Joined(Struct, frozen=True):
     separator: str = ":"
 
 
-Place = Header | Field | Joined
+Place = Header | HeaderAndBody | Field | Joined
 
 
 class Draft(Struct, frozen=True, kw_only=True):

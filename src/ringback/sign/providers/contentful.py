@@ -6,7 +6,10 @@
 The headers are those that `x-contentful-signed-headers` names, sorted, as `name:value` joined by
 semicolons; itself and `x-contentful-timestamp`, in milliseconds, are always among them. The path
 is that of the URL, escaped as JavaScript's `encodeURI` does, and a query twice. The window is that
-of Contentful's own toolkit, 30 seconds. There is no id, so the digest of the body serves to dedupe.
+of Contentful's own toolkit, 30 seconds.
+
+Dedupe by `X-Contentful-Idempotency-Key`, signed where it is among the signed headers: a webhook
+that transforms its body may send the same bytes for two events.
 
 Documentation: https://www.contentful.com/developers/docs/webhooks/request-verification/. Sure about
 the format, which is that of the official toolkit; there are no published vectors.
@@ -32,6 +35,8 @@ SECRET: Final = SecretText(
 SIGNATURE: Final = "x-contentful-signature"
 SIGNED: Final = "x-contentful-signed-headers"
 TIMESTAMP: Final = "x-contentful-timestamp"
+KEY: Final = "x-contentful-idempotency-key"
+ID: Final[tuple[Place, ...]] = (Header(KEY),)
 TYPE: Final[tuple[Place, ...]] = (Header("x-contentful-topic"),)
 NAMES: Final = re.compile("[a-z0-9_-]{1,64}(?:,[a-z0-9_-]{1,64}){0,63}")
 
@@ -54,12 +59,12 @@ def check(request: Request, terms: Terms) -> Proof:
     if found < 0:
         raise _refusal(given)
     check_fresh(timestamp_s, now_s=terms.now_s, tolerance_s=terms.tolerance_s)
-    return Proof(found, timestamp_s)
+    return Proof(found, timestamp_s, request.visible(KEY) if KEY in names.split(",") else None)
 
 
 def sign(draft: Draft, signing: str) -> Signed:
     time_text = written(draft.timestamp_s, "ms")
-    others: Fields = (*beside(draft, id=(), type=TYPE), (TIMESTAMP, time_text))
+    others: Fields = (*beside(draft, id=ID, type=TYPE), (TIMESTAMP, time_text))
     names = ",".join(sorted([SIGNED, *(name for name, _ in others)]))
     fields = (*others, (SIGNED, names))
     request = Request(draft.method, draft.url, dict[str, str | None](fields), draft.body)
@@ -109,5 +114,6 @@ SCHEME: Final = Scheme(
     keys=SECRET.keys,
     tolerance_s=TOLERANCE_S,
     needs_url=True,
+    id=ID,
     type=TYPE,
 )

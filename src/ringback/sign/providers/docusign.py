@@ -3,8 +3,9 @@
     HMAC-SHA256 over the body alone, base64
     key    the UTF-8 bytes of a Connect HMAC key; each key of the account has its own header
 
-Any of the headers may be the one that fits. Dedupe by event, envelope and time, as the body of a
-retry has another `retryCount`; a body without them (XML) by its digest.
+Any of the headers may be the one that fits. Dedupe by event, envelope, time and the recipient if
+it is about one, as the body of a retry has another `retryCount`; a body without them (XML) by its
+digest.
 
 Documentation: https://developers.docusign.com/platform/webhooks/connect/hmac/. Sure about the
 format; DocuSign publishes no vectors.
@@ -17,6 +18,8 @@ from ringback.sign.layout import Plain
 from ringback.sign.scheme import SIGNATURES_MAX, Field, Joined
 from ringback.sign.secret_text import SecretText
 
+ID: Final = (Field("event"), Field("data.envelopeId"), Field("generatedDateTime"))
+
 SCHEME: Final = hmac_scheme(
     "docusign",
     "DocuSign Connect",
@@ -27,7 +30,7 @@ SCHEME: Final = hmac_scheme(
     ),
     encoding="base64",
     secret=SecretText("an HMAC key of the account (Connect → Connect keys)"),
-    id=(Joined((Field("event"), Field("data.envelopeId"), Field("generatedDateTime"))),),
+    id=(Joined((*ID, Field("data.recipientId"))), Joined(ID)),
     type=(Field("event"),),
     caution="no age is checked, as a retry may come days later",
 )

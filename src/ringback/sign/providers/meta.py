@@ -4,8 +4,10 @@
     key       the UTF-8 bytes of the app secret
 
 A request carries several changes or messages. Each comes as the whole request would be if it had no
-other, so that the ids around it stay. A message is deduped by its own id, a status of WhatsApp by
-the message's id and the status, and anything else by its digest.
+other, so that the ids around it stay. A message is deduped by its own id, its deletion (Instagram)
+by the same id and `deleted`, a status of WhatsApp by the message's id and the status, and anything
+else by its digest: reactions, edits and receipts name a message that is another event, and so do
+the statuses of a payment, a call or a group's members.
 
 Handshake: on saving the URL, a GET with `hub.verify_token`, a text of your own choosing that you
 tell Meta; it stands behind a colon after the app secret.
@@ -105,14 +107,27 @@ def _type(change: dict[str, Any]) -> str | None:
 def _id(change: dict[str, Any]) -> str | None:
     message, value = change.get("message"), change.get("value")
     if isinstance(message, dict):
-        return text_of(message.get("mid"))
+        return _message_id(message)
     if not isinstance(value, dict):
         return None
-    found = [*_dicts(value.get("messages")), *_dicts(value.get("statuses"))]
-    if len(found) != 1:
+    messages, statuses = _dicts(value.get("messages")), _dicts(value.get("statuses"))
+    if len(messages) + len(statuses) != 1:
         return None
-    text, status = text_of(found[0].get("id")), text_of(found[0].get("status"))
-    return text_of(f"{text}:{status}") if text and status else text
+    return text_of(messages[0].get("id")) if messages else _status_id(statuses[0])
+
+
+def _message_id(message: dict[str, Any]) -> str | None:
+    text = text_of(message.get("mid"))
+    is_deleted = message.get("is_deleted") in (True, "true")  # documented as text, sent as a truth
+    return text_of(f"{text}:deleted") if text and is_deleted else text
+
+
+def _status_id(status: dict[str, Any]) -> str | None:
+    """None where one message has the same status more than once: of a payment, or in a group."""
+    text, word = text_of(status.get("id")), text_of(status.get("status"))
+    is_of_message = status.get("type", "message") == "message"
+    is_for_one = status.get("recipient_type", "individual") == "individual"
+    return text_of(f"{text}:{word}") if text and word and is_of_message and is_for_one else None
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:

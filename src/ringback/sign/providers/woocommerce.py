@@ -3,7 +3,8 @@
     HMAC-SHA256 over the body alone, base64
     key    the UTF-8 bytes of the webhook's secret
 
-Dedupe by `X-WC-Webhook-Delivery-ID`, which like the topic is not signed.
+`X-WC-Webhook-Delivery-ID` is a hash of the webhook and the second, so that two orders of one second
+share it: dedupe by it and the body's digest together. Like the topic it is not signed.
 
 Handshake: on saving the webhook, an unsigned form with nothing but `webhook_id`, which wants a 200.
 
@@ -17,7 +18,7 @@ from typing import Final
 from ringback.sign.hmac_scheme import hmac_scheme
 from ringback.sign.layout import Plain
 from ringback.sign.request import Request
-from ringback.sign.scheme import Header, Reply, Terms
+from ringback.sign.scheme import Header, HeaderAndBody, Reply, Terms
 from ringback.sign.secret_text import SecretText
 
 PING: Final = re.compile(rb"webhook_id=[0-9]{1,20}")
@@ -34,7 +35,7 @@ SCHEME: Final = hmac_scheme(
     layout=Plain("X-WC-Webhook-Signature"),
     encoding="base64",
     secret=SecretText("the webhook's secret (Settings → Advanced → Webhooks)"),
-    id=(Header("x-wc-webhook-delivery-id"),),
+    id=(HeaderAndBody("x-wc-webhook-delivery-id"),),
     type=(Header("x-wc-webhook-topic"),),
     respond=respond,
     caution="neither the id, the type nor the time is signed",
