@@ -172,6 +172,29 @@ def test_hubspot_s_events_keep_their_ids_over_attempts() -> None:
     assert workflow[0].id.startswith("sha256:")
 
 
+def test_hubspot_s_associations_keep_their_ids_over_attempts_too() -> None:
+    made: dict[str, object] = {
+        "eventId": 1,
+        "subscriptionId": 2,
+        "fromObjectId": 3,
+        "toObjectId": 4,
+        "associationType": "CONTACT_TO_COMPANY",
+        "associationRemoved": False,
+        "occurredAt": 5,
+    }
+    events = [
+        {**made, "attemptNumber": 0},
+        {**made, "attemptNumber": 1},
+        {**made, "associationRemoved": True},
+        {**made, "toObjectId": 6},
+    ]
+
+    (first, _), (retried, _), (removed, _), (other, _) = ids_and_types("hubspot", events)
+
+    assert first == retried
+    assert len({first, removed, other}) == 3
+
+
 def test_xero_s_events_are_named_by_category_and_kind() -> None:
     event = {
         "resourceId": "717f2bfc",

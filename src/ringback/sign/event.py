@@ -64,7 +64,7 @@ class VerifiedEvent(Struct, frozen=True):
         return [
             structs.replace(
                 self,
-                id=part.id or _digest_of(as_json(part.payload)),
+                id=part.id or digest_of(as_json(part.payload)),
                 is_id_unique=self.is_id_unique or part.id is not None,
                 type=part.type,
                 payload=part.payload,
@@ -84,7 +84,7 @@ def event_of(scheme: Scheme, request: Request, proof: Proof) -> VerifiedEvent:
         event_id, is_id_signed = _id(scheme, request, payload)
     return VerifiedEvent(
         scheme.name,
-        event_id or _digest_of(request.body),
+        event_id or digest_of(request.body),
         _first(scheme.type, request, payload),
         proof.timestamp_s,
         payload,
@@ -122,6 +122,11 @@ def enveloped(scheme: Scheme, draft: Draft, payload: object) -> bytes:
             if isinstance(place, Field):
                 _put(body, place.path.split("."), text)
     return as_json(body)
+
+
+def digest_of(body: bytes) -> str:
+    """The id of an event that has none."""
+    return f"sha256:{sha256(body).hexdigest()}"
 
 
 def text_of(value: object) -> str | None:
@@ -188,7 +193,3 @@ def _parts(scheme: Scheme, payload: object) -> tuple[Part, ...] | None:
     if len(parts) > PARTS_MAX:
         raise Malformed(f"the body has more than {PARTS_MAX} events")
     return parts
-
-
-def _digest_of(body: bytes) -> str:
-    return f"sha256:{sha256(body).hexdigest()}"

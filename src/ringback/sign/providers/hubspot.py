@@ -8,7 +8,8 @@ it, with twelve escapes of it decoded; since frameworks decode them too, both sp
 
 A request of the webhooks API is a list of events. `eventId` alone is not promised to be unique, and
 `attemptNumber` changes with each attempt, so an event is deduped by its id, subscription, object
-and time together. Everything else (workflows, cards) is one event.
+and time together, and one without an object (an association has two) by the digest of what stays.
+Everything else (workflows, cards) is one event.
 
 Documentation: https://developers.hubspot.com/docs/api/webhooks/validating-requests. Sure: the
 vector of the official Python SDK's tests is in the test suite. See `hubspot_v1` and `hubspot_v2`
@@ -21,7 +22,7 @@ from hmac import compare_digest
 from typing import Any, Final
 
 from ringback.errors import Malformed, Mismatch
-from ringback.sign.event import each
+from ringback.sign.event import digest_of, each
 from ringback.sign.hmac_scheme import beside, url_of
 from ringback.sign.instant import TOLERANCE_S, check_fresh, milliseconds, written
 from ringback.sign.layout import encoded, is_signature
@@ -33,6 +34,7 @@ from ringback.sign.secret_text import SecretText, key_reader
 DOCUMENTATION: Final = "https://developers.hubspot.com/docs/api/webhooks/validating-requests"
 SECRET: Final = SecretText("the app's client secret (Auth)", not_these=("pat-",))
 ID: Final = Joined(tuple(map(Field, ("eventId", "subscriptionId", "objectId", "occurredAt"))))
+ATTEMPT: Final = "attemptNumber"
 _DECODED: Final = re.compile("%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
 
 _key = key_reader(SECRET, "sha256")
@@ -68,7 +70,18 @@ def sign(draft: Draft, signing: str) -> Signed:
 
 
 def parts(payload: Any) -> Sequence[Part]:
-    return _events(payload) if isinstance(payload, list) else [Part(None, None, payload)]
+    if not isinstance(payload, list):
+        return [Part(None, None, payload)]
+    return [
+        Part(part.id or _lasting(part.payload), part.type, part.payload)
+        for part in _events(payload)
+    ]
+
+
+def _lasting(event: Any) -> str | None:
+    if not isinstance(event, dict):
+        return None
+    return digest_of(as_json({key: value for key, value in event.items() if key != ATTEMPT}))
 
 
 def envelope(draft: Draft, payload: object) -> bytes:
