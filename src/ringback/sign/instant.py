@@ -20,6 +20,17 @@ _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII
 )
 
+# The names are English whatever the locale of the process, so strptime and strftime cannot be used.
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
+_IMF_FIXDATE: Final = re.compile(
+    rf"({'|'.join(_WEEKDAYS)}), (\d\d) ({'|'.join(_MONTHS)}) (\d{{4}}) (\d\d):(\d\d):(\d\d) GMT",
+    re.ASCII,
+)
+
 
 def seconds(text: str) -> int:
     """Whole seconds since 1970 in at most 12 ASCII digits. Raises Malformed."""
@@ -46,18 +57,19 @@ def rfc3339(text: str) -> int:
 
 def http_date(text: str) -> int:
     """Seconds of an IMF-fixdate (RFC 9110, 5.6.7), its weekday right. Raises Malformed."""
-    if len(text) <= _DATE_CHARS_MAX and text.isascii():
+    if form := _IMF_FIXDATE.fullmatch(text):
+        weekday, day, month, year, *clock = form.groups()
+        hour, minute, second = map(int, clock)
         try:
-            instant = datetime.strptime(text, _IMF_FIXDATE).replace(tzinfo=UTC)
+            number = 1 + _MONTHS.index(month)
+            instant = datetime(int(year), number, int(day), hour, minute, second, tzinfo=UTC)
         except ValueError:
             pass
         else:
-            if instant.strftime(_IMF_FIXDATE) == text:
+            if _WEEKDAYS[instant.weekday()] == weekday:
                 return int(instant.timestamp())
     raise Malformed("the timestamp is not an HTTP date, like Sat, 31 Jan 2026 12:00:00 GMT")
 
-
-_IMF_FIXDATE: Final = "%a, %d %b %Y %H:%M:%S GMT"
 
 READERS: Final[dict[Form, Callable[[str], int]]] = {
     "s": seconds,
@@ -77,7 +89,9 @@ def written(timestamp_s: int, form: Form) -> str:
         case "rfc3339":
             return datetime.fromtimestamp(timestamp_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         case "http-date":
-            return datetime.fromtimestamp(timestamp_s, UTC).strftime(_IMF_FIXDATE)
+            instant = datetime.fromtimestamp(timestamp_s, UTC)
+            weekday, month = _WEEKDAYS[instant.weekday()], _MONTHS[instant.month - 1]
+            return f"{weekday}, {instant:%d} {month} {instant:%Y %H:%M:%S} GMT"
 
 
 def check_fresh(timestamp_s: int, *, now_s: int, tolerance_s: int) -> None:
