@@ -113,10 +113,11 @@ def _plain(pairs: list[Any]) -> dict[str, str | None] | None:
         joined = "\0".join(names).lower()
     else:
         return None
-    found: dict[str, str | None] = dict(zip(joined.split("\0"), values, strict=False))
-    if not len(found) == len(values) == len(pairs) or "http_" in joined or "content_" in joined:
+    lowered = joined.split("\0")  # a name or a value may have had a NUL of its own
+    if not len(lowered) == len(values) == len(pairs) or "http_" in joined or "content_" in joined:
         return None
-    return found
+    found: dict[str, str | None] = dict(zip(lowered, values, strict=True))
+    return found if len(found) == len(pairs) else None
 
 
 def _collected(pairs: list[Any], *, is_mapping: bool) -> dict[str, str | None]:
