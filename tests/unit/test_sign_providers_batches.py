@@ -241,6 +241,14 @@ def test_x_is_named_by_the_list_that_it_carries() -> None:
     assert event.payload == payload
 
 
+@pytest.mark.parametrize("name", ["x" * 257, "a\nb", ""])
+def test_a_name_that_is_no_type_does_not_become_one(name: str) -> None:
+    messenger: dict[str, object] = {"entry": [{"messaging": [{name: {}}]}]}
+
+    assert received("meta", messenger).events()[0].type is None
+    assert received("x", {name: []}).events()[0].type is None
+
+
 GRAPH = {"subscriptionId": "s", "changeType": "updated", "resource": "me/messages/1"}
 
 

@@ -101,7 +101,7 @@ def _parts_of(payload: dict[str, Any], entry: dict[str, Any]) -> Iterator[Part]:
 def _type(change: dict[str, Any]) -> str | None:
     if "field" in change:
         return text_of(change["field"])
-    return next((name for name in change if name not in _AROUND), None)
+    return text_of(next((name for name in change if name not in _AROUND), None))
 
 
 def _id(change: dict[str, Any]) -> str | None:

@@ -23,6 +23,7 @@ from msgspec import structs
 
 from ringback.errors import Malformed
 from ringback.sign.challenge import json_reply, query_of
+from ringback.sign.event import text_of
 from ringback.sign.hmac_scheme import hmac_scheme
 from ringback.sign.layout import Plain, encoded
 from ringback.sign.payload import as_json, json_of
@@ -57,7 +58,8 @@ def respond(request: Request, terms: Terms) -> Reply | None:
 
 
 def parts(payload: Any) -> Sequence[Part]:
-    return [Part(None, next((name for name in payload if name not in _AROUND), None), payload)]
+    kind = next((name for name in payload if name not in _AROUND), None)
+    return [Part(None, text_of(kind), payload)]
 
 
 def envelope(draft: Draft, payload: object) -> bytes:
