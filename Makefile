@@ -20,7 +20,7 @@ demo: $(STAMP) ## watch a payment provider and a shop talk: retries, an outage, 
 	@$(BIN)/python examples/shop/demo.py
 
 test: $(STAMP) ## run the tests (ARGS="-k retry" to choose)
-	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	@RINGBACK_TEST_VENDORS=1 $(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 check: lint types contracts test ## everything that CI runs
 
