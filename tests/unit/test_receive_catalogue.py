@@ -10,8 +10,9 @@ def test_every_provider_has_a_row_in_each_table() -> None:
         rows = [line for line in text.splitlines() if line.startswith(f"| `{scheme.name}` |")]
         assert len(rows) == 2, scheme.name
         assert scheme.documentation in rows[0]
+        assert rows[0].endswith(f"| {scheme.confidence} |")
     widths = {line.replace(r"\|", "").count("|") for line in text.splitlines() if line[:1] == "|"}
-    assert widths == {10, 4}
+    assert widths == {11, 4}
 
 
 def test_every_handshake_is_described() -> None:

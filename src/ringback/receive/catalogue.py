@@ -36,8 +36,13 @@ What the columns say:
 - **URL**: whether the URL is signed, so that the receiver must say its public one.
 - **Handshake**: whether there is one that must be answered; see below.
 - **Receipt**: the status that the provider wants.
-- **Vectors**: whether signatures that the provider or its own package made are in the test suite,
-  or only those that were made there from its documentation.
+- **Vectors**: whether signatures that the provider published are in the test suite, or its own
+  package is held against Ringback there (*vendor's*); or only signatures that were made there from
+  its documentation (*local*).
+- **Known**: how well the signature's form is known. *A*: from the primary source, which is the
+  specification, the provider's own software or its documentation. *B*: from excerpts of the
+  documentation, or from a careful secondary source that quotes it. *C*: from general knowledge of
+  the documentation; try it with a real webhook before you rely on it.
 """
 SECRETS: Final = """
 ## What to give as the secret, and what to beware of
@@ -51,7 +56,8 @@ HANDSHAKES: Final = """
 `respond` answers them; ask it first, for every request.
 """
 _TITLES: Final = (
-    "| Name | Provider | Signature | Freshness | Dedupe by | URL | Handshake | Receipt | Vectors |"
+    "| Name | Provider | Signature | Freshness | Dedupe by | URL | Handshake | Receipt | Vectors "
+    "| Known |"
 )
 _AT_S: Final = 1_735_689_600
 _HANDSHAKE: Final = re.compile(r"^Handshake(?: \(([^)]+)\))?[:,] (.+?)\n\n", re.M | re.S)
@@ -78,6 +84,7 @@ def _row(scheme: Scheme) -> str:
         "yes" if scheme.respond else "",
         str(scheme.accepted.status),
         "vendor's" if scheme.vectors == "vendor" else "local",
+        scheme.confidence or "",
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -24,6 +24,7 @@ from ringback.sign.payload import payload_of
 from ringback.sign.request import Request
 from ringback.sign.scheme import (
     Check,
+    Confidence,
     Draft,
     Envelope,
     Fields,
@@ -66,6 +67,7 @@ def hmac_scheme(
     title: str,
     *,
     documentation: str,
+    confidence: Confidence | None = None,
     layout: Layout,
     content: str = "{body}",
     algorithm: Algorithm = "sha256",
@@ -102,6 +104,7 @@ def hmac_scheme(
         name=name,
         title=title,
         documentation=documentation,
+        confidence=confidence,
         signature=f"{layout.says()} ({encoding} HMAC-{algorithm.upper()} of {content})",
         secret=secret.says,
         vectors=vectors,

@@ -21,6 +21,14 @@ Fields = tuple[tuple[str, str], ...]
 
 Vectors = Literal["vendor", "local"]
 
+Confidence = Literal["A", "B", "C"]
+"""How well the signature's form is known.
+
+A    from the primary source: the specification, the provider's own software, or its documentation
+B    from excerpts of the documentation, or from a careful secondary source that quotes it
+C    from general knowledge of the documentation: try it with a real webhook before you rely on it
+"""
+
 SECRETS_MAX: Final = 16
 SIGNATURES_MAX: Final = 16
 KEYS_CACHED_MAX: Final = 1_024
@@ -141,7 +149,9 @@ class Scheme(Struct, frozen=True, kw_only=True):
     documentation    the page that says how to verify
     signature        where the signature is, in words, for the table of providers
     secret           which text of the provider's pages is the secret, in words
-    vectors          "vendor" if a signature that the provider or its own package made is tested
+    confidence       how well the form is known; None for a scheme of your own
+    vectors          "vendor" if a signature that the provider published is tested, or its own
+                     package is held against ours
     tolerance_s      the window of the signed timestamp; None if the provider signs none
     covers_body      False if the proof says nothing about the body (a token, a signed stamp)
     needs_url        True if the URL is signed, so that the receiver must know its public one
@@ -161,6 +171,7 @@ class Scheme(Struct, frozen=True, kw_only=True):
     signature: str
     secret: str
     vectors: Vectors
+    confidence: Confidence | None = None
     check: Check
     sign: Sign
     keys: Keys | None = None

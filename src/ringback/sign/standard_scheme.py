@@ -5,7 +5,8 @@
 A secret decides what counts: for `whsec_…` the items `v1`, for `whpk_…` the items `v1a`. Items of
 other versions, or that cannot be read, are skipped, as new ones may be added. The header texts are
 what is signed, so they are read strictly: an id without a full stop, or the three signed parts
-could be divided in another way, and a timestamp in digits. Header families are never mixed.
+could be divided in another way, and a timestamp in digits. Header families are never mixed. The
+window is that of the reference libraries, five minutes; each attempt is signed anew.
 """
 
 from base64 import b64decode
@@ -24,6 +25,7 @@ from ringback.sign.request import Request
 from ringback.sign.scheme import (
     KEYS_CACHED_MAX,
     SIGNATURES_MAX,
+    Confidence,
     Draft,
     Field,
     KeyPair,
@@ -49,9 +51,10 @@ def standard_scheme(
     title: str,
     *,
     documentation: str,
+    confidence: Confidence | None = None,
     families: Families = ("webhook",),
     secret: str = "the endpoint's signing secret, whsec_…",  # noqa: S107  words about it
-    vectors: Vectors = "vendor",
+    vectors: Vectors = "local",
     type: tuple[Place, ...] = (Field("type"),),
     caution: str = "",
 ) -> Scheme:
@@ -67,6 +70,7 @@ def standard_scheme(
         name=name,
         title=title,
         documentation=documentation,
+        confidence=confidence,
         signature=f"{families[0]}-signature: v1,… (base64 HMAC-SHA256 of id.timestamp.body)",
         secret=secret,
         vectors=vectors,

@@ -13,6 +13,7 @@ from ringback.errors import Mismatch, SecretError
 from ringback.sign.hmac_scheme import beside
 from ringback.sign.request import Request
 from ringback.sign.scheme import (
+    Confidence,
     Draft,
     Envelope,
     KeyPair,
@@ -35,6 +36,7 @@ def token_scheme(
     title: str,
     *,
     documentation: str,
+    confidence: Confidence | None = None,
     header: str,
     secret: SecretText,
     is_basic: bool = False,
@@ -67,6 +69,7 @@ def token_scheme(
         name=name,
         title=title,
         documentation=documentation,
+        confidence=confidence,
         signature=f"{header}: {'Basic …' if is_basic else 'the secret itself'}",
         secret=secret.says,
         vectors="local",

@@ -131,6 +131,7 @@ SCHEME: Final = Scheme(
         "https://docs.adyen.com/development-resources/webhooks/secure-webhooks/"
         "verify-hmac-signatures/"
     ),
+    confidence="A",
     signature="additionalData.hmacSignature in the body (base64 HMAC-SHA256 of eight fields)",
     secret=SECRET.says,
     vectors="vendor",

@@ -23,6 +23,7 @@ SCHEME: Final = hmac_scheme(
         "https://docs.adyen.com/development-resources/webhooks/secure-webhooks/"
         "verify-hmac-signatures/"
     ),
+    confidence="A",
     layout=Plain("HmacSignature"),
     encoding="base64",
     secret=SECRET,

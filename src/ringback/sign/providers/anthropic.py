@@ -1,7 +1,7 @@
 """Anthropic: Standard Webhooks. What happened is `data.type`; `type` is always `event`.
 
-Documentation: https://platform.claude.com/docs/en/managed-agents/webhooks. Sure about the scheme,
-which the official SDK verifies with the `standardwebhooks` package.
+Documentation: https://platform.claude.com/docs/en/managed-agents/webhooks. Sure: the
+official SDK accepts what is made here, in the test suite.
 """
 
 from typing import Final
@@ -13,5 +13,7 @@ SCHEME: Final = standard_scheme(
     "anthropic",
     "Anthropic",
     documentation="https://platform.claude.com/docs/en/managed-agents/webhooks",
+    confidence="A",
+    vectors="vendor",
     type=(Field("data.type"), Field("type")),
 )

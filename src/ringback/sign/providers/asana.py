@@ -42,6 +42,7 @@ SCHEME: Final = hmac_scheme(
     "asana",
     "Asana",
     documentation="https://developers.asana.com/docs/webhooks-guide",
+    confidence="B",
     layout=Plain("X-Hook-Signature"),
     secret=SecretText("the `X-Hook-Secret` that Asana sent when the webhook was made"),
     parts=each("events", type=(Field("action"),)),

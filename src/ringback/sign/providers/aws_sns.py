@@ -161,6 +161,7 @@ SCHEME: Final = Scheme(
     name="aws_sns",
     title="AWS SNS",
     documentation="https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html",
+    confidence="A",
     signature="Signature in the body (base64 RSA SHA-1 or SHA-256 of the fields)",
     secret=SECRET,
     vectors="local",

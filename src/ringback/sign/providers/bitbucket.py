@@ -21,6 +21,7 @@ SCHEME: Final = hmac_scheme(
     "bitbucket",
     "Bitbucket",
     documentation="https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/",
+    confidence="A",
     layout=Plain("X-Hub-Signature", prefix="sha256="),
     secret=SecretText("the webhook's secret (Repository settings → Webhooks)"),
     vectors="vendor",

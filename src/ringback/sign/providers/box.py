@@ -20,6 +20,7 @@ SCHEME: Final = hmac_scheme(
     "box",
     "Box",
     documentation="https://developer.box.com/guides/webhooks/v2/signatures-v2/",
+    confidence="A",
     layout=Plain("BOX-SIGNATURE-PRIMARY", more=("BOX-SIGNATURE-SECONDARY",)),
     content="{body}{timestamp}",
     encoding="base64",

@@ -157,6 +157,7 @@ SCHEME: Final = Scheme(
     name="braintree",
     title="Braintree",
     documentation="https://developer.paypal.com/braintree/docs/guides/webhooks/parse",
+    confidence="A",
     signature="bt_signature in the form: public key|… (hex HMAC-SHA1 of bt_payload)",
     secret=SECRET,
     vectors="vendor",

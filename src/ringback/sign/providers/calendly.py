@@ -21,6 +21,7 @@ SCHEME: Final = hmac_scheme(
     "calendly",
     "Calendly",
     documentation="https://developer.calendly.com/api-docs/4c305798a61d3-webhook-signatures",
+    confidence="B",
     layout=Pairs("Calendly-Webhook-Signature", "v1", timestamp="t"),
     content="{timestamp}.{body}",
     timestamp=Timestamp(tolerance_s=180),

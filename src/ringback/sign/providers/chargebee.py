@@ -16,6 +16,7 @@ SCHEME: Final = token_scheme(
     "chargebee",
     "Chargebee",
     documentation="https://www.chargebee.com/docs/2.0/webhook_settings.html",
+    confidence="B",
     header="Authorization",
     is_basic=True,
     secret=SecretText("the webhook's Basic credentials as user:password"),

@@ -1,6 +1,7 @@
 """Clerk: Standard Webhooks through Svix, under `svix-` header names.
 
-Documentation: https://clerk.com/docs/guides/development/webhooks/syncing. Sure: see `svix`.
+Documentation: https://clerk.com/docs/guides/development/webhooks/syncing. Sure
+about the scheme, which is Svix's; Clerk publishes no vectors.
 """
 
 from typing import Final
@@ -11,5 +12,6 @@ SCHEME: Final = standard_scheme(
     "clerk",
     "Clerk",
     documentation="https://clerk.com/docs/guides/development/webhooks/syncing",
+    confidence="A",
     families=("svix", "webhook"),
 )

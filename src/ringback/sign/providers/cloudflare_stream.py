@@ -3,6 +3,8 @@
     sig1    HMAC-SHA256 over {time}.{body}, lower-case hex
     key     the UTF-8 bytes of the secret that was answered when the URL was set
 
+Cloudflare leaves the window to the receiver and speaks of no retries: five minutes, as most have.
+
 There is no id of the event, so the digest of the body serves to dedupe. The type is the state of
 the video, `ready` or `error`.
 
@@ -21,6 +23,7 @@ SCHEME: Final = hmac_scheme(
     "cloudflare_stream",
     "Cloudflare Stream",
     documentation="https://developers.cloudflare.com/stream/manage-video-library/using-webhooks/",
+    confidence="B",
     layout=Pairs("Webhook-Signature", "sig1", timestamp="time"),
     content="{timestamp}.{body}",
     timestamp=Timestamp(),

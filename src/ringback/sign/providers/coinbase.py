@@ -3,7 +3,8 @@
 Dedupe by the signed `X-Event-Id`. What happened is `eventType` in the body. Coinbase Commerce signs
 otherwise: see `coinbase_commerce`.
 
-Documentation: https://docs.cdp.coinbase.com/webhooks/verify-signatures. Sure: see `hook0`.
+Documentation: https://docs.cdp.coinbase.com/webhooks/verify-signatures. Sure about the scheme,
+which is Hook0's; Coinbase publishes no vectors.
 """
 
 from typing import Final
@@ -15,6 +16,7 @@ SCHEME: Final = hook0.scheme(
     "coinbase",
     "Coinbase",
     documentation="https://docs.cdp.coinbase.com/webhooks/verify-signatures",
+    confidence="B",
     type=(Field("eventType"), Header("x-event-type")),
-    vectors="vendor",
+    vectors="local",
 )

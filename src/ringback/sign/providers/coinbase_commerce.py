@@ -20,6 +20,7 @@ SCHEME: Final = hmac_scheme(
     "coinbase_commerce",
     "Coinbase Commerce",
     documentation="https://docs.cdp.coinbase.com/commerce/api-architecture/webhooks-security",
+    confidence="A",
     layout=Plain("X-CC-Webhook-Signature"),
     secret=SecretText("the webhook shared secret (Settings → Notifications)"),
     id=(Field("event.id"),),

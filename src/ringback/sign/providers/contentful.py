@@ -106,6 +106,7 @@ SCHEME: Final = Scheme(
     name="contentful",
     title="Contentful",
     documentation="https://www.contentful.com/developers/docs/webhooks/request-verification/",
+    confidence="B",
     signature=f"{SIGNATURE}: … (hex HMAC-SHA256 of method, path, headers and body)",
     secret=SECRET.says,
     vectors="local",

@@ -18,6 +18,7 @@ SCHEME: Final = token_scheme(
     documentation=(
         "https://developers.deepgram.com/docs/using-callbacks-to-return-transcripts-to-your-server"
     ),
+    confidence="B",
     header="dg-token",
     secret=SecretText("the identifier of the API key (not the key itself)"),
     id=(Field("metadata.request_id"),),

@@ -24,6 +24,7 @@ SCHEME: Final = hmac_scheme(
     "docusign",
     "DocuSign Connect",
     documentation="https://developers.docusign.com/platform/webhooks/connect/hmac/",
+    confidence="B",
     layout=Plain(
         "X-DocuSign-Signature-1",
         more=tuple(f"X-DocuSign-Signature-{number}" for number in range(2, SIGNATURES_MAX + 1)),

@@ -31,6 +31,7 @@ SCHEME: Final = hmac_scheme(
     "dropbox",
     "Dropbox",
     documentation="https://www.dropbox.com/developers/reference/webhooks",
+    confidence="B",
     layout=Plain("X-Dropbox-Signature"),
     secret=SecretText("the app secret (App Console)", not_these=("sl.",)),
     respond=respond,

@@ -21,6 +21,7 @@ SCHEME: Final = hmac_scheme(
     "elevenlabs",
     "ElevenLabs",
     documentation="https://elevenlabs.io/docs/product-guides/administration/webhooks",
+    confidence="B",
     layout=Pairs("ElevenLabs-Signature", "v0", timestamp="t"),
     content="{timestamp}.{body}",
     timestamp=Timestamp(tolerance_s=1_800),

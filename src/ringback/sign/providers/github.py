@@ -23,6 +23,7 @@ SCHEME: Final = hmac_scheme(
     "github",
     "GitHub",
     documentation="https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries",
+    confidence="A",
     layout=Plain("X-Hub-Signature-256", prefix="sha256="),
     secret=SecretText(
         "the webhook's own secret (Settings → Webhooks)",

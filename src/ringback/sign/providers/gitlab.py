@@ -16,7 +16,7 @@ SCHEME: Final = standard_scheme(
     "gitlab",
     "GitLab (signing token)",
     documentation="https://docs.gitlab.com/user/project/integrations/webhooks/",
+    confidence="A",
     secret="the webhook's signing token, whsec_… (for a secret token: gitlab_token)",  # noqa: S106
-    vectors="local",
     type=(Field("event_name"), Field("object_kind")),
 )

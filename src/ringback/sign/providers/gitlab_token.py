@@ -17,6 +17,7 @@ SCHEME: Final = token_scheme(
     "gitlab_token",
     "GitLab (secret token)",
     documentation="https://docs.gitlab.com/user/project/integrations/webhooks/",
+    confidence="A",
     header="X-Gitlab-Token",
     secret=SecretText(
         "the webhook's secret token (for a signing token, whsec_…: gitlab)",

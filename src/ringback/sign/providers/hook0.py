@@ -3,6 +3,8 @@
     v1    HMAC-SHA256 over {t}.{h}.{values of these headers, joined by full stops}.{body}
     key   the UTF-8 bytes of the subscription's secret
 
+The window is that of Hook0's own example, five minutes.
+
 Only `v1` is accepted: `v0` covers the body and not the headers, and the id is in one. Values and
 body are joined by what may be in them too; so an id must be a UUID and a body a JSON object, and
 nothing can be moved from one to the other.
@@ -22,7 +24,17 @@ from ringback.sign.instant import TOLERANCE_S, check_fresh, seconds
 from ringback.sign.layout import Pairs, is_signature
 from ringback.sign.payload import json_of
 from ringback.sign.request import Request
-from ringback.sign.scheme import Draft, Header, Place, Proof, Scheme, Signed, Terms, Vectors
+from ringback.sign.scheme import (
+    Confidence,
+    Draft,
+    Header,
+    Place,
+    Proof,
+    Scheme,
+    Signed,
+    Terms,
+    Vectors,
+)
 from ringback.sign.secret_text import SecretText, key_reader
 
 SIGNATURE: Final = "X-Hook0-Signature"
@@ -63,7 +75,13 @@ def tag(secret: str, head: str, values: list[str], body: bytes) -> str:
 
 
 def scheme(
-    name: str, title: str, *, documentation: str, type: tuple[Place, ...], vectors: Vectors
+    name: str,
+    title: str,
+    *,
+    documentation: str,
+    confidence: Confidence,
+    type: tuple[Place, ...],
+    vectors: Vectors,
 ) -> Scheme:
     """Hook0 under its own name, or under that of one who sends through it."""
 
@@ -79,6 +97,7 @@ def scheme(
         name=name,
         title=title,
         documentation=documentation,
+        confidence=confidence,
         signature=f"{SIGNATURE}: t=…,h=…,v1=… (hex HMAC-SHA256 of t.h.values of h.body)",
         secret=SECRET.says,
         vectors=vectors,
@@ -127,6 +146,7 @@ SCHEME: Final = scheme(
     "hook0",
     "Hook0",
     documentation="https://documentation.hook0.com/how-to-guides/secure-webhook-endpoints",
+    confidence="A",
     type=(Header("x-event-type"),),
     vectors="vendor",
 )

@@ -5,6 +5,7 @@
 
 The timestamp is in milliseconds in a header of its own. The URL is the full one as HubSpot calls
 it, with twelve escapes of it decoded; since frameworks decode them too, both spellings are tried.
+The window is HubSpot's own, five minutes.
 
 A request of the webhooks API is a list of events. `eventId` alone is not promised to be unique, and
 `attemptNumber` changes with each attempt, so an event is deduped by its id, subscription, object
@@ -123,6 +124,7 @@ SCHEME: Final = Scheme(
     name="hubspot",
     title="HubSpot (v3)",
     documentation=DOCUMENTATION,
+    confidence="A",
     signature="X-HubSpot-Signature-v3: … (base64 HMAC-SHA256 of {method}{url}{body}{timestamp})",
     secret=SECRET.says,
     vectors="vendor",

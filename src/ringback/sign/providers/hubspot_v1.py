@@ -63,6 +63,7 @@ SCHEME: Final = Scheme(
     name="hubspot_v1",
     title="HubSpot (v1)",
     documentation=DOCUMENTATION,
+    confidence="A",
     signature="X-HubSpot-Signature: … (hex SHA-256 of {client secret}{body})",
     secret=SECRET.says,
     vectors="vendor",

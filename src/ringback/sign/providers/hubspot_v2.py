@@ -67,6 +67,7 @@ SCHEME: Final = Scheme(
     name="hubspot_v2",
     title="HubSpot (v2)",
     documentation=DOCUMENTATION,
+    confidence="A",
     signature="X-HubSpot-Signature: … (hex SHA-256 of {client secret}{method}{url}{body})",
     secret=SECRET.says,
     vectors="vendor",

@@ -28,6 +28,7 @@ SCHEME: Final = hmac_scheme(
     "intercom",
     "Intercom",
     documentation="https://developers.intercom.com/docs/webhooks/setting-up-webhooks",
+    confidence="B",
     layout=Plain("X-Hub-Signature", prefix="sha1="),
     algorithm="sha1",
     secret=SecretText("the app's client secret (Basic information)"),

@@ -22,6 +22,7 @@ SCHEME: Final = hmac_scheme(
     "jira",
     "Jira Cloud",
     documentation="https://developer.atlassian.com/cloud/jira/platform/webhooks/",
+    confidence="B",
     layout=Plain("X-Hub-Signature", prefix="sha256="),
     secret=SecretText("the webhook's secret (System → WebHooks)", not_these=("ATATT",)),
     id=(Header("x-atlassian-webhook-identifier"),),

@@ -5,6 +5,7 @@
 
 A request carries several events, each with its `external_id` and its `topic`; `Klaviyo-Webhook-Id`
 names the webhook and not the event. Webhooks of flows are not signed.
+The timestamp is that of the request, so each retry has its own, and five minutes of a window do.
 
 Documentation: https://developers.klaviyo.com/en/docs/system-webhooks. Sure about the format; there
 are no published vectors.
@@ -28,6 +29,7 @@ SCHEME: Final = hmac_scheme(
     "klaviyo",
     "Klaviyo",
     documentation="https://developers.klaviyo.com/en/docs/system-webhooks",
+    confidence="B",
     layout=Plain("Klaviyo-Signature"),
     content="{body}{timestamp}",
     timestamp=Timestamp(header="klaviyo-timestamp", form="http-date"),

@@ -20,6 +20,7 @@ SCHEME: Final = hmac_scheme(
     "lemon_squeezy",
     "Lemon Squeezy",
     documentation="https://docs.lemonsqueezy.com/help/webhooks/signing-requests",
+    confidence="B",
     layout=Plain("X-Signature"),
     secret=SecretText("the webhook's signing secret (Settings → Webhooks)"),
     type=(Field("meta.event_name"),),

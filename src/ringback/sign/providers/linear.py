@@ -29,6 +29,7 @@ SCHEME: Final = hmac_scheme(
     "linear",
     "Linear",
     documentation="https://linear.app/developers/webhooks",
+    confidence="A",
     layout=Plain("Linear-Signature"),
     timestamp=Timestamp(field="webhookTimestamp", form="ms", tolerance_s=60),
     secret=SecretText(

@@ -11,8 +11,8 @@ it could be divided in another way. A form with the same three fields (routes) i
 The window is a day, as Mailgun tries again for hours.
 
 Documentation:
-https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks. Mailgun
-publishes no vectors.
+https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks. Sure
+about the format; Mailgun publishes no vectors.
 """
 
 import re
@@ -93,6 +93,7 @@ SCHEME: Final = Scheme(
     documentation=(
         "https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks"
     ),
+    confidence="A",
     signature="signature in the body (hex HMAC-SHA256 of {timestamp}{token})",
     secret=SECRET.says,
     vectors="local",

@@ -138,6 +138,7 @@ _SIGNED: Final = hmac_scheme(
     "meta",
     "Meta (WhatsApp, Messenger, Instagram)",
     documentation="https://developers.facebook.com/docs/graph-api/webhooks/getting-started",
+    confidence="B",
     layout=Plain("X-Hub-Signature-256", prefix="sha256="),
     secret=APP_SECRET,
     parts=parts,

@@ -74,6 +74,7 @@ SCHEME: Final = Scheme(
     name="microsoft_graph",
     title="Microsoft Graph",
     documentation="https://learn.microsoft.com/graph/change-notifications-delivery-webhooks",
+    confidence="A",
     signature="clientState in each notification of the body: the secret itself",
     secret=SECRET.says,
     vectors="local",

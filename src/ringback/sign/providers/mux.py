@@ -3,6 +3,8 @@
     v1    HMAC-SHA256 over {t}.{body}, lower-case hex
     key   the UTF-8 bytes of the webhook's signing secret
 
+The window is that of Mux's own SDKs, five minutes.
+
 Documentation: https://www.mux.com/docs/core/verify-webhook-signatures. Sure about the format; Mux
 publishes no vectors.
 """
@@ -18,6 +20,7 @@ SCHEME: Final = hmac_scheme(
     "mux",
     "Mux",
     documentation="https://www.mux.com/docs/core/verify-webhook-signatures",
+    confidence="B",
     layout=Pairs("Mux-Signature", "v1", timestamp="t"),
     content="{timestamp}.{body}",
     timestamp=Timestamp(),

@@ -34,6 +34,7 @@ SCHEME: Final = hmac_scheme(
     "notion",
     "Notion",
     documentation="https://developers.notion.com/reference/webhooks",
+    confidence="B",
     layout=Plain("X-Notion-Signature", prefix="sha256="),
     secret=SecretText("the `verification_token` that Notion sent to this URL", not_these=("ntn_",)),
     id=(Field("id"),),

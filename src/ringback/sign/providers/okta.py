@@ -36,6 +36,7 @@ SCHEME: Final = token_scheme(
     "okta",
     "Okta",
     documentation="https://developer.okta.com/docs/concepts/event-hooks/",
+    confidence="A",
     header="Authorization",
     secret=SecretText("the value of the hook's authentication field Authorization"),
     parts=each("data.events", id=(Field("uuid"),), type=(Field("eventType"),)),

@@ -22,6 +22,7 @@ SCHEME: Final = hmac_scheme(
     "paddle",
     "Paddle",
     documentation="https://developer.paddle.com/webhooks/signature-verification",
+    confidence="A",
     layout=Pairs("Paddle-Signature", "h1", timestamp="ts", separator=";"),
     content="{timestamp}:{body}",
     timestamp=Timestamp(tolerance_s=5),

@@ -18,6 +18,7 @@ SCHEME: Final = hmac_scheme(
     "pagerduty",
     "PagerDuty",
     documentation="https://developer.pagerduty.com/docs/webhooks-overview",
+    confidence="A",
     layout=Pairs("X-PagerDuty-Signature", "v1"),
     secret=SecretText("the webhook subscription's secret, shown once when it is made"),
     id=(Field("event.id"),),

@@ -94,6 +94,7 @@ SCHEME: Final = Scheme(
     name="paypal",
     title="PayPal",
     documentation="https://developer.paypal.com/api/rest/webhooks/rest/",
+    confidence="A",
     signature="PAYPAL-TRANSMISSION-SIG: … (RSA SHA-256 of id|time|webhook id|CRC-32 of the body)",
     secret=SECRET,
     vectors="local",

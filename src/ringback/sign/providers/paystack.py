@@ -20,6 +20,7 @@ SCHEME: Final = hmac_scheme(
     "paystack",
     "Paystack",
     documentation="https://paystack.com/docs/payments/webhooks/#verify-event-origin",
+    confidence="B",
     layout=Plain("x-paystack-signature"),
     algorithm="sha512",
     secret=SecretText("the account's secret key", prefix="sk_"),

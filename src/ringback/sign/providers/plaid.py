@@ -3,6 +3,8 @@
     ES256 by a key that Plaid's API gives for the token's `kid`
     claims    `request_body_sha256`, the hex SHA-256 of the body, and `iat`, at most 5 minutes old
 
+The window is Plaid's own.
+
 The key comes from a POST to `/webhook_verification_key/get` with the client's own credentials, so
 whoever fetches it must have them: KeyNeeded names the URL with the `kid` behind a `#`, and the
 document is the JSON of the answer, `{"key": {…}}`. No secret is in the request; what a receiver
@@ -233,6 +235,7 @@ SCHEME: Final = Scheme(
     name="plaid",
     title="Plaid",
     documentation="https://plaid.com/docs/api/webhooks/webhook-verification/",
+    confidence="A",
     signature="Plaid-Verification: … (JWT, ES256, with the SHA-256 of the body)",
     secret=SECRET,
     vectors="local",

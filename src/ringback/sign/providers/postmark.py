@@ -3,8 +3,8 @@
 There is no signature. A bounce or a complaint has an `ID`; an opening or a click has none, so the
 digest of its body serves.
 
-Documentation: https://postmarkapp.com/developer/webhooks/webhooks-overview. Sure that there is no
-signature.
+Documentation: https://postmarkapp.com/developer/webhooks/webhooks-overview. From general
+knowledge of the page.
 """
 
 from typing import Final
@@ -17,6 +17,7 @@ SCHEME: Final = token_scheme(
     "postmark",
     "Postmark",
     documentation="https://postmarkapp.com/developer/webhooks/webhooks-overview",
+    confidence="C",
     header="Authorization",
     is_basic=True,
     secret=SecretText("the webhook's Basic credentials as user:password"),

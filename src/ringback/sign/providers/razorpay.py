@@ -20,6 +20,7 @@ SCHEME: Final = hmac_scheme(
     "razorpay",
     "Razorpay",
     documentation="https://razorpay.com/docs/webhooks/validate-test/",
+    confidence="A",
     layout=Plain("X-Razorpay-Signature"),
     secret=SecretText(
         "the webhook's secret (Account & Settings → Webhooks)", not_these=("rzp_live_", "rzp_test_")

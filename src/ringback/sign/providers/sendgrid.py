@@ -67,6 +67,7 @@ SCHEME: Final = Scheme(
         "https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/"
         "getting-started-event-webhook-security-features"
     ),
+    confidence="A",
     signature="X-Twilio-Email-Event-Webhook-Signature: … (ECDSA P-256 of {timestamp}{body})",
     secret="the public key (Settings → Mail settings → Event webhook), MFkw…",  # noqa: S106
     vectors="vendor",

@@ -23,6 +23,7 @@ SCHEME: Final = hmac_scheme(
     documentation=(
         "https://docs.sentry.io/organization/integrations/integration-platform/webhooks/"
     ),
+    confidence="B",
     layout=Plain("Sentry-Hook-Signature"),
     secret=SecretText("the integration's client secret", not_these=("sntrys_", "sntryu_")),
     id=(Header("request-id"),),

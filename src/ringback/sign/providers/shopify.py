@@ -6,8 +6,8 @@
 Dedupe by `X-Shopify-Webhook-Id`; `X-Shopify-Event-Id` groups the webhooks of one action. Neither is
 signed, nor is `X-Shopify-Triggered-At`, which is therefore not looked at.
 
-Documentation: https://shopify.dev/docs/apps/build/webhooks/subscribe/https. Shopify publishes no
-vectors.
+Documentation: https://shopify.dev/docs/apps/build/webhooks/subscribe/https. Sure about the
+format; Shopify publishes no vectors.
 """
 
 from typing import Final
@@ -21,6 +21,7 @@ SCHEME: Final = hmac_scheme(
     "shopify",
     "Shopify",
     documentation="https://shopify.dev/docs/apps/build/webhooks/subscribe/https",
+    confidence="B",
     layout=Plain("X-Shopify-Hmac-Sha256"),
     encoding="base64",
     secret=SecretText(

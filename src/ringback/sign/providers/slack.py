@@ -3,7 +3,8 @@
     v0     HMAC-SHA256 over v0:{timestamp}:{body}, lower-case hex
     key    the UTF-8 bytes of the app's signing secret
 
-Events are JSON; commands are forms, and interactions are a form with JSON in `payload`.
+Events are JSON; commands are forms, and interactions are a form with JSON in `payload`. The window
+is Slack's own, five minutes.
 
 Handshake: on saving the URL, a signed `url_verification` whose `challenge` is echoed as text.
 
@@ -38,6 +39,7 @@ SCHEME: Final = hmac_scheme(
     "slack",
     "Slack",
     documentation="https://docs.slack.dev/authentication/verifying-requests-from-slack",
+    confidence="A",
     layout=Plain("X-Slack-Signature", prefix="v0="),
     content="v0:{timestamp}:{body}",
     timestamp=Timestamp(header="x-slack-request-timestamp"),

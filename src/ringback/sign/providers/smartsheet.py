@@ -35,6 +35,7 @@ SCHEME: Final = hmac_scheme(
     "smartsheet",
     "Smartsheet",
     documentation="https://developers.smartsheet.com/api/smartsheet/guides/webhooks",
+    confidence="B",
     layout=Plain("Smartsheet-Hmac-SHA256"),
     secret=SecretText("the webhook's `sharedSecret`, as the API answers it"),
     id=(Field("nonce"),),

@@ -20,6 +20,7 @@ SCHEME: Final = hmac_scheme(
     "square",
     "Square",
     documentation="https://developer.squareup.com/docs/webhooks/step3validate",
+    confidence="A",
     layout=Plain("x-square-hmacsha256-signature"),
     encoding="base64",
     content="{url}{body}",

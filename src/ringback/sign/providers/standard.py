@@ -12,5 +12,7 @@ SCHEME: Final = standard_scheme(
     "standard",
     "Standard Webhooks",
     documentation=DOCUMENTATION,
+    confidence="A",
+    vectors="vendor",
     secret="the endpoint's signing secret, whsec_…, or the sender's public key, whpk_…",  # noqa: S106
 )

@@ -3,6 +3,8 @@
     v1    HMAC-SHA256 over {t}.{body}, lower-case hex
     key   the UTF-8 bytes of the whole secret text, `whsec_` included, not decoded
 
+The window is that of Stripe's own SDKs, five minutes; each retry is signed anew.
+
 In test mode Stripe also sends a `v0`, which proves nothing and is ignored.
 
 Documentation: https://docs.stripe.com/webhooks#verify-manually. Sure: the test suite has the
@@ -24,6 +26,7 @@ SCHEME: Final = hmac_scheme(
     "stripe",
     "Stripe",
     documentation="https://docs.stripe.com/webhooks#verify-manually",
+    confidence="A",
     layout=Pairs("Stripe-Signature", "v1", timestamp="t"),
     content="{timestamp}.{body}",
     timestamp=Timestamp(),

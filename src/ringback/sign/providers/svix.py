@@ -14,5 +14,7 @@ SCHEME: Final = standard_scheme(
     "svix",
     "Svix",
     documentation="https://docs.svix.com/receiving/verifying-payloads/how-manual",
+    confidence="A",
+    vectors="vendor",
     families=("svix", "webhook"),
 )

@@ -7,8 +7,8 @@ HMAC is not broken by the collisions of SHA-1. Dedupe by `action.id`.
 
 Handshake: on making the webhook, a HEAD request that wants a 200.
 
-Documentation: https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/. Sure about
-the format; there are no published vectors.
+Documentation: https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/. From
+general knowledge of the page; there are no published vectors.
 """
 
 from typing import Final
@@ -28,6 +28,7 @@ SCHEME: Final = hmac_scheme(
     "trello",
     "Trello",
     documentation="https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/",
+    confidence="C",
     layout=Plain("X-Trello-Webhook"),
     content="{body}{url}",
     algorithm="sha1",

@@ -115,6 +115,7 @@ SCHEME: Final = Scheme(
     name="twilio",
     title="Twilio",
     documentation="https://www.twilio.com/docs/usage/webhooks/webhooks-security",
+    confidence="A",
     signature="X-Twilio-Signature: … (base64 HMAC-SHA1 of the URL and the form's fields)",
     secret=SECRET.says,
     vectors="vendor",

@@ -40,6 +40,7 @@ SCHEME: Final = hmac_scheme(
     "twitch",
     "Twitch",
     documentation="https://dev.twitch.tv/docs/eventsub/handling-webhook-events",
+    confidence="B",
     layout=Plain("Twitch-Eventsub-Message-Signature", prefix="sha256="),
     content="{header:twitch-eventsub-message-id}{timestamp}{body}",
     timestamp=Timestamp(

@@ -18,6 +18,7 @@ SCHEME: Final = hmac_scheme(
     "typeform",
     "Typeform",
     documentation="https://www.typeform.com/developers/webhooks/secure-your-webhooks/",
+    confidence="B",
     layout=Plain("Typeform-Signature", prefix="sha256="),
     encoding="base64",
     secret=SecretText("the webhook's secret", not_these=("tfp_",)),

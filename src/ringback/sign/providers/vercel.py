@@ -20,6 +20,7 @@ SCHEME: Final = hmac_scheme(
     "vercel",
     "Vercel",
     documentation="https://vercel.com/docs/headers/request-headers#x-vercel-signature",
+    confidence="B",
     layout=Plain("x-vercel-signature"),
     algorithm="sha1",
     secret=SecretText("the webhook's secret, or the integration's client secret"),

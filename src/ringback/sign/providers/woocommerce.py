@@ -32,6 +32,7 @@ SCHEME: Final = hmac_scheme(
     "woocommerce",
     "WooCommerce",
     documentation="https://woocommerce.com/document/webhooks/",
+    confidence="A",
     layout=Plain("X-WC-Webhook-Signature"),
     encoding="base64",
     secret=SecretText("the webhook's secret (Settings → Advanced → Webhooks)"),

@@ -5,8 +5,8 @@
 
 The window is that of WorkOS's own SDKs, three minutes.
 
-Documentation: https://workos.com/docs/events/data-syncing/webhooks. Sure about the format, which
-is that of the official SDKs; WorkOS publishes no vectors.
+Documentation: https://workos.com/docs/events/data-syncing/webhooks. Sure: the official SDK accepts
+what is made here, in the test suite.
 """
 
 from typing import Final
@@ -20,10 +20,12 @@ SCHEME: Final = hmac_scheme(
     "workos",
     "WorkOS",
     documentation="https://workos.com/docs/events/data-syncing/webhooks",
+    confidence="A",
     layout=Pairs("WorkOS-Signature", "v1", timestamp="t", separator=", "),
     content="{timestamp}.{body}",
     timestamp=Timestamp(form="ms", tolerance_s=180),
     secret=SecretText("the webhook endpoint's secret (Developers → Webhooks)", not_these=("sk_",)),
+    vectors="vendor",
     id=(Field("id"),),
     type=(Field("event"),),
 )

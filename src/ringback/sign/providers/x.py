@@ -11,8 +11,8 @@ back signed with the same secret as the webhooks. So whoever asks gets a text of
 signed: tokens are answered only if they could not be a body, and bodies are taken only if they are
 JSON objects.
 
-Documentation: https://docs.x.com/x-api/webhooks/quickstart. Sure about the format; X publishes no
-vectors.
+Documentation: https://docs.x.com/x-api/webhooks/quickstart. From general knowledge of the
+page; X publishes no vectors.
 """
 
 import re
@@ -70,6 +70,7 @@ _SIGNED: Final = hmac_scheme(
     "x",
     "X (Twitter)",
     documentation="https://docs.x.com/x-api/webhooks/quickstart",
+    confidence="C",
     layout=Plain("x-twitter-webhooks-signature", prefix="sha256="),
     encoding="base64",
     secret=SECRET,

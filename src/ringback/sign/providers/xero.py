@@ -36,6 +36,7 @@ SCHEME: Final = hmac_scheme(
     "xero",
     "Xero",
     documentation="https://developer.xero.com/documentation/guides/webhooks/overview/",
+    confidence="B",
     layout=Plain("x-xero-signature"),
     encoding="base64",
     secret=SecretText("the app's webhooks key (Webhooks)"),

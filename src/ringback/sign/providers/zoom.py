@@ -3,7 +3,8 @@
     v0    HMAC-SHA256 over v0:{timestamp}:{body}, lower-case hex; the timestamp has its own header
     key   the UTF-8 bytes of the app's secret token
 
-Events have no id, so the digest of the body serves to dedupe.
+Events have no id, so the digest of the body serves to dedupe. The window is that of the retries,
+the last of which comes 85 minutes after the first attempt: nothing says that each is signed anew.
 
 Handshake: on saving the URL and every three days, a signed `endpoint.url_validation` whose
 `plainToken` comes back with its HMAC under the secret. To sign whatever somebody asks for would be
@@ -51,9 +52,10 @@ SCHEME: Final = hmac_scheme(
     "zoom",
     "Zoom",
     documentation="https://developers.zoom.us/docs/api/webhooks/",
+    confidence="A",
     layout=Plain("x-zm-signature", prefix="v0="),
     content="v0:{timestamp}:{body}",
-    timestamp=Timestamp(header="x-zm-request-timestamp"),
+    timestamp=Timestamp(header="x-zm-request-timestamp", tolerance_s=7_200),
     secret=SECRET,
     type=(Field("event"),),
     respond=respond,
