@@ -3,7 +3,7 @@
     Judge(provider, secrets)      handshake, event or complaint, and the right answer to it
 
 Without a provider nothing is judged, and everything is taken. A provider's certificate is fetched,
-under the rules for outgoing requests, in a thread.
+and a subscription confirmed, under the rules for outgoing requests, in a thread.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from ringback.errors import VerificationError
+from ringback.errors import KeyNeeded, VerificationError
 from ringback.listen.request import Head
-from ringback.receive.documents import Documents, Fetch, with_documents
+from ringback.receive.documents import Documents, Fetch, said, visit, with_documents
 from ringback.receive.verification import respond, scheme_of, verify
 from ringback.sign.event import VerifiedEvent
 from ringback.sign.scheme import Reply, Scheme
@@ -105,7 +105,8 @@ class Judge:
         try:
             proven = self._with_fetches(head, body, now_s)
         except VerificationError as error:
-            complaint = f"{type(error).__name__}: {error}"
+            why = said(error) if isinstance(error, KeyNeeded) else str(error)
+            complaint = f"{type(error).__name__}: {why}"
             return Finding(Reply(error.status), is_verified=False, complaint=complaint)
         if isinstance(proven, Reply):
             return Finding(proven, is_verified=True, is_handshake=True)
@@ -119,12 +120,15 @@ class Judge:
     def _with_fetches(self, head: Head, body: bytes, now_s: float) -> VerifiedEvent | Reply:
         if self._fetch is None:
             return self._ask(head, body, now_s, {})
-        return with_documents(
+        proven = with_documents(
             lambda documents: self._ask(head, body, now_s, documents),
             self._documents,
             fetch=self._fetch,
             now_s=now_s,
         )
+        if isinstance(proven, Reply) and proven.fetch_url:
+            visit(proven.fetch_url, self._documents, fetch=self._fetch, now_s=now_s)
+        return proven
 
     def _ask(
         self, head: Head, body: bytes, now_s: float, documents: Mapping[str, bytes]

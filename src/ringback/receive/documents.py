@@ -96,14 +96,22 @@ def with_documents(
         return ask(documents.fresh(now_s))
     except KeyNeeded as needed:
         url = needed.url
+    documents.keep(url, visit(url, documents, fetch=fetch, now_s=now_s), now_s)
+    return ask(documents.fresh(now_s))
+
+
+def visit(url: str, documents: Documents, *, fetch: Fetch, now_s: float) -> object:
+    """What is at the URL: a document, or the end of a handshake (`Reply.fetch_url`).
+
+    Raises KeyNeeded, so that the provider asks again. Either counts as a fetch: whoever repeats a
+    handshake does not make us call all the time.
+    """
     documents.begin(url, now_s)
     try:
-        document = fetch(url)
+        return fetch(url)
     except Exception as error:
         documents.fail(url, now_s)
         raise KeyNeeded(url) from error
-    documents.keep(url, document, now_s)
-    return ask(documents.fresh(now_s))
 
 
 async def with_documents_async(
@@ -126,3 +134,10 @@ async def with_documents_async(
         raise KeyNeeded(url) from error
     documents.keep(url, document, now_s)
     return ask(documents.fresh(now_s))
+
+
+def said(needed: KeyNeeded) -> str:
+    """What could not be fetched, and why, for a log: its query may hold a token that confirms."""
+    document, _, query = needed.url.partition("?")
+    why = str(needed.__cause__ or "it failed a moment ago, or too many were asked for")
+    return f"{document} could not be fetched ({why.replace(query, '…') if query else why})"

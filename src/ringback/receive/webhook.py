@@ -30,7 +30,7 @@ from ringback.errors import (
     VerificationError,
 )
 from ringback.receive.body import BODY_BYTES_MAX, BODY_S_MAX, Unread
-from ringback.receive.documents import Documents, with_documents
+from ringback.receive.documents import Documents, said, visit, with_documents
 from ringback.receive.options import Options, check
 from ringback.receive.verification import respond, scheme_of, verify
 from ringback.sign.challenge import json_reply
@@ -185,21 +185,9 @@ class Webhook:
                 now_s=self._now_s(),
             )
             if isinstance(proven, Reply) and proven.fetch_url:
-                self._confirm(proven.fetch_url)
+                now_s = self._now_s()
+                visit(proven.fetch_url, self._documents, fetch=self._fetch, now_s=now_s)
         return proven
-
-    def _confirm(self, url: str) -> None:
-        """Ends a handshake that wants a visit. Raises KeyNeeded, so that the provider asks again.
-
-        It counts as a fetch: whoever repeats a handshake does not make us call all the time.
-        """
-        now_s = self._now_s()
-        self._documents.begin(url, now_s)
-        try:
-            self._fetch(url)
-        except Exception as error:
-            self._documents.fail(url, now_s)
-            raise KeyNeeded(url) from error
 
     def _own_thread(self) -> ThreadPoolExecutor:
         """One: those who wait for a fetch must not fill the threads that the app waits for."""
@@ -214,11 +202,7 @@ class Webhook:
                 self._told.add(str(error))
                 logger.error("%s: every request is refused with 500. %s", title, error)
         elif isinstance(error, KeyNeeded):
-            # The query may hold a token that confirms a subscription.
-            document, _, query = error.url.partition("?")
-            why = str(error.__cause__ or "it failed a moment ago, or too many were asked for")
-            why = why.replace(query, "…") if query else why
-            logger.warning("%s: %s could not be fetched (%s)", title, document, why)
+            logger.warning("%s: %s", title, said(error))
         else:
             logger.warning("%s: refused with %d. %s", title, error.status, error)
 
