@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
-from ringback.errors import KeyNeeded
+from ringback.errors import KeyNeeded, Misconfigured
 from ringback.receive import (
     Documents,
     Draft,
@@ -100,6 +101,21 @@ def test_a_failure_of_an_awaited_fetch_is_the_same() -> None:
     for _ in range(2):
         with pytest.raises(KeyNeeded):
             asyncio.run(with_documents_async(needs("u"), documents, fetch=fetch, now_s=NOW_S))
+
+
+def test_a_document_is_any_bytes_and_nothing_else() -> None:
+    for odd in (bytearray(b"x"), memoryview(b"x")):
+        found = with_documents(needs("u"), Documents(), fetch=lambda _, odd=odd: odd, now_s=NOW_S)
+        assert (type(found), found) == (bytes, b"x")
+    for none in (None, "text", 7, [b"x"]):
+        with pytest.raises(Misconfigured, match="`fetch` must return bytes"):
+            with_documents(needs("u"), Documents(), fetch=lambda _, none=none: none, now_s=NOW_S)
+
+        async def fetch(_url: str, none: Any = none) -> Any:
+            return none
+
+        with pytest.raises(Misconfigured, match="`fetch` must return bytes"):
+            asyncio.run(with_documents_async(needs("u"), Documents(), fetch=fetch, now_s=NOW_S))
 
 
 def test_a_flood_of_forged_requests_is_not_a_flood_of_fetches() -> None:

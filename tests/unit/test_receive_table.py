@@ -278,6 +278,10 @@ def test_the_receiver_s_own_mistakes_are_named(scheme: Scheme) -> None:
         {"now_s": None},
         {"url": b"https://x"},
         {"method": None},
+        {"documents": None},
+        {"documents": b"PEM"},
+        {"documents": dict.fromkeys(request.documents or ["https://x"], "PEM")},
+        {"documents": dict.fromkeys(request.documents or ["https://x"], bytearray(b"PEM"))},
     ]
     if "BEGIN" not in good:
         mistakes += [{"secrets": good + "\n"}, {"secrets": " " + good}]

@@ -208,6 +208,17 @@ def test_a_certificate_that_cannot_be_had_is_a_503_and_is_not_asked_for_again(
     assert "no route to host" in caplog.text
 
 
+@pytest.mark.parametrize("found", [None, "PEM"])
+def test_a_fetch_that_returns_no_bytes_is_told_as_the_mistake_that_it_is(
+    found: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = hook_for("aws_sns", fetch=lambda _: found).prove(
+        call_of(signed_by(SCHEMES["aws_sns"]))
+    )
+    assert word(answer) == (500, "misconfigured")
+    assert "`fetch` must return bytes" in caplog.text
+
+
 def confirmation() -> Signed:
     """A subscription that SNS wants confirmed by a visit."""
     topic, _, pem = key_pair(SCHEMES["aws_sns"], 1).signing.partition("\n")

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol, TypeVar
 
-from ringback.errors import KeyNeeded
+from ringback.errors import KeyNeeded, Misconfigured
 
 KEPT_S: Final = 86_400
 FAILURE_KEPT_S: Final = 60
@@ -63,8 +63,14 @@ class Documents:
             raise KeyNeeded(url)
         self._fetches.append(now_s)
 
-    def keep(self, url: str, document: bytes, now_s: float) -> None:
-        """Raises KeyNeeded for a document over `DOCUMENT_BYTES_MAX`, which counts as a failure."""
+    def keep(self, url: str, found: object, now_s: float) -> None:
+        """Raises KeyNeeded for a document over `DOCUMENT_BYTES_MAX`, which counts as a failure.
+
+        Misconfigured is for what is no bytes: the mistake of whoever wrote the fetch.
+        """
+        if not isinstance(found, bytes | bytearray | memoryview):
+            raise Misconfigured(f"`fetch` must return bytes, not {type(found).__name__}")
+        document = bytes(found)
         if not 0 < len(document) <= DOCUMENT_BYTES_MAX:
             self.fail(url, now_s)
             raise KeyNeeded(url)
@@ -90,7 +96,7 @@ def with_documents(
     """The answer of `ask`, a call of `verify` or `respond` that takes the documents.
 
     Raises as it does; KeyNeeded if the document could not be had, which is a 503, so that the
-    provider sends again.
+    provider sends again; Misconfigured if `fetch` returns something else than bytes.
     """
     try:
         return ask(documents.fresh(now_s))
@@ -128,11 +134,11 @@ async def with_documents_async(
         url = needed.url
     documents.begin(url, now_s)
     try:
-        document = await fetch(url)
+        found = await fetch(url)
     except Exception as error:
         documents.fail(url, now_s)
         raise KeyNeeded(url) from error
-    documents.keep(url, document, now_s)
+    documents.keep(url, found, now_s)
     return ask(documents.fresh(now_s))
 
 

@@ -122,7 +122,15 @@ def _terms(
         raise Misconfigured(f"{scheme.title} signs no time: leave `tolerance_s` out, and dedupe")
     elif type(tolerance_s) is not int or not 0 < tolerance_s <= TOLERANCE_S_MAX:
         raise Misconfigured(f"give `tolerance_s` as 1 to {TOLERANCE_S_MAX} whole seconds")
+    _check_documents(documents)
     return Terms(_texts(scheme, secrets), int(now_s), tolerance_s, documents)
+
+
+def _check_documents(documents: object) -> None:
+    if not isinstance(documents, Mapping) or not all(
+        isinstance(document, bytes) for document in documents.values()
+    ):
+        raise Misconfigured("give `documents` as a mapping from URLs to bytes")
 
 
 def _texts(scheme: Scheme, secrets: object) -> tuple[str, ...]:
