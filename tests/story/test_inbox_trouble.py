@@ -19,6 +19,8 @@ from ringback.errors import (
     Unprocessable,
 )
 from ringback.receive.inbox import Inbox, InboxEvent, State, Transaction, ddl
+from ringback.receive.inbox.sql import query
+from ringback.testing.eventually import eventually
 from ringback.testing.inbox import Table, a_batch, all_in, an_event, inbox_database, quick
 from ringback.testing.postgres import EXTERNAL, PostgresServer
 
@@ -287,6 +289,64 @@ def test_what_is_old_is_forgotten_but_never_what_waits(kind: str, tmp_path: Path
 
     with inbox_database(kind, tmp_path) as url:
         asyncio.run(story(url))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_what_was_done_late_is_kept_from_then_on(kind: str, tmp_path: Path) -> None:
+    """Else what is replayed would be forgotten at once, and be new when it comes again."""
+    late = {"evt_replayed", "evt_later"}
+
+    async def names_of(inbox: Inbox) -> set[str]:
+        return {record.id for record in await inbox.find(State.DONE)}
+
+    async def story(url: str) -> None:
+        clock = LaterClock()
+        inbox = Inbox(url, settings=quick(), clock=clock)
+
+        @inbox.on("stripe")
+        async def handle(event: InboxEvent) -> None:
+            if event.id == "evt_replayed" and clock.days == 0:
+                raise Unprocessable("not yet")
+            if event.id == "evt_later" and clock.days == 0:
+                raise TryLater("the bank is closed", after_s=40 * 86_400)
+
+        async with inbox.running():
+            await inbox.receive(an_event("evt_replayed"))
+            await inbox.receive(an_event("evt_later"))
+            await inbox.receive(an_event("evt_usual"))
+            dead = await all_in(inbox, State.DEAD, 1)
+            await all_in(inbox, State.DONE, 1)
+        clock.days = 29
+        async with inbox.running():
+            assert (await inbox.receive(an_event("evt_usual"))).is_duplicate
+            await inbox.replay(*dead)
+            await all_in(inbox, State.DONE, 2)
+        clock.days = 41
+        async with inbox.running():
+            # When the usual one is gone, everything old is; the one that waited is done meanwhile.
+            await eventually(lambda: names_of(inbox), lambda names: names == late)
+        clock.days = 58
+        async with inbox.running():
+            for name in late:
+                assert (await inbox.receive(an_event(name))).is_duplicate
+        clock.days = 72
+        async with inbox.running():
+            await all_in(inbox, State.DONE, 0)
+        await inbox.close()
+
+    with inbox_database(kind, tmp_path) as url:
+        asyncio.run(story(url))
+
+
+def test_what_is_forgotten_is_found_by_its_index(tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(ddl("sqlite"))
+        for state in (State.DONE, State.DEAD, State.REQUEST):
+            explained = f"EXPLAIN QUERY PLAN {query('sqlite', 'delete_old', state)}"
+            steps = [row[3] for row in connection.execute(explained, (1, 500))]
+            assert any("ringback_inbox_old (state=? AND ended_at_ms<?)" in step for step in steps)
+            assert not any("SCAN" in step or "TEMP B-TREE" in step for step in steps)
 
 
 def test_what_an_app_returns_is_checked_before_others_suffer(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ class InboxSettings(Struct, frozen=True, kw_only=True):
     body_bytes_max        larger bodies are refused; 25 MB is GitHub's limit, the largest known
     waiting_bytes_max     bodies in memory that wait for the database; more are refused
     sqlite_transaction_s  SQLite: how long a handler may keep others from writing
-    kept_days             how long events are kept and recognized when they come again
-    dead_kept_days        how long dead events are kept
+    kept_days             how long events are kept and recognized, after they were done
+    dead_kept_days        how long dead events are kept, after their last attempt
     create_tables         make the tables if they are missing; else apply `ddl()` yourself
     """
 

@@ -33,6 +33,9 @@ CREATE INDEX IF NOT EXISTS ringback_inbox_leased_key
 CREATE INDEX IF NOT EXISTS ringback_inbox_ended
     ON ringback_inbox (state, id) WHERE state <> 'waiting';
 
+CREATE INDEX IF NOT EXISTS ringback_inbox_old
+    ON ringback_inbox (state, ended_at_ms) WHERE ended_at_ms IS NOT NULL;
+
 CREATE TABLE IF NOT EXISTS ringback_inbox_schema (
     name  TEXT   PRIMARY KEY,
     value BIGINT NOT NULL

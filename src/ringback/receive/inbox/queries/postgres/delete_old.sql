@@ -1,9 +1,9 @@
--- Forget the oldest events of a state, a batch of them, if they came before an instant.
+-- Forget the events of a state that ended first, a batch of them, if that was before an instant.
 DELETE FROM ringback_inbox
-WHERE received_at_ms < $1::bigint AND state = /* state */ AND id IN (
+WHERE ended_at_ms < $1::bigint AND state = /* state */ AND id IN (
     SELECT id FROM ringback_inbox
-    WHERE state = /* state */
-    ORDER BY id
+    WHERE ended_at_ms < $1::bigint AND state = /* state */
+    ORDER BY ended_at_ms
     LIMIT $2::bigint
 )
 RETURNING id;

@@ -2,10 +2,11 @@
 -- before they are: whoever ends its predecessor takes it, and its due time is the safety net.
 INSERT INTO ringback_inbox (
     source, dedupe_id, type, timestamp_s, is_id_signed, body, decoded, request, order_key, origin,
-    state, attempts, received_at_ms, due_at_ms
+    state, attempts, received_at_ms, ended_at_ms, due_at_ms
 )
 SELECT one.source, one.dedupe_id, one.type, one.timestamp_s, one.is_id_signed, one.body,
     one.decoded, one.request, one.order_key, one.origin, one.state, 0, $12::bigint,
+    CASE WHEN one.state <> 'waiting' THEN $12::bigint END,
     greatest($12::bigint, (
         SELECT last.due_at_ms FROM ringback_inbox AS last
         WHERE last.source = one.source AND last.order_key = one.order_key
