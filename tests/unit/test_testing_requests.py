@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from random import Random
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from ringback.errors import Misconfigured, Mismatch, SecretError, Stale, VerificationError
 from ringback.receive import VerifiedEvent, providers, verify
 from ringback.receive.verification import scheme_of
-from ringback.testing.deliveries import Deliveries
+from ringback.sign.scheme import Scheme
+from ringback.testing.deliveries import DAMAGES, Damage, Deliveries
 from ringback.testing.requests import SignedRequest, Webhooks
 
 NOW_S = 1_735_689_600
@@ -255,3 +257,37 @@ def test_what_is_corrupt_is_refused_and_the_rest_is_not(name: str, made: Webhook
                 verified(request)
         else:
             verified(request)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme.name)
+def test_every_damage_is_one_whatever_it_meets(
+    scheme: Scheme, damage: Damage, made: Webhooks
+) -> None:
+    luck = Random(1)
+    whole = made(scheme, "a.b", {"n": 1})
+    damaged = [damage(whole, luck) for _ in range(20)]
+    assert all((one.headers, one.body) != (whole.headers, whole.body) for one in damaged)
+    for one in damaged:
+        if scheme.covers_body or one.headers != whole.headers:
+            with pytest.raises(VerificationError):
+                verified(one)
+
+
+def test_an_empty_body_can_be_damaged_too(made: Webhooks) -> None:
+    empty = made.github("ping", body=b"")
+    assert verified(empty).body == b""
+    for damage in DAMAGES:
+        with pytest.raises(VerificationError):
+            verified(damage(empty, Random(1)))
+
+
+def test_a_signature_is_damaged_where_it_is_in_a_header(made: Webhooks) -> None:
+    assert made.stripe().signatures() == ["Stripe-Signature"]
+    assert made.gitlab_token().signatures() == ["X-Gitlab-Token"]
+    assert made.mailgun().signatures() == []
+    line = Deliveries([made.stripe() for _ in range(40)], seed=1).corrupt(1)
+    assert {"body", "header"} == {
+        "header" if request.headers != whole.headers else "body"
+        for request, whole in zip(line, [made.stripe(id=one.id) for one in line], strict=True)
+    }

@@ -82,7 +82,7 @@ class Deliveries(Sequence[SignedRequest]):
         return self._next([request for _, request in sorted(timed, key=lambda pair: pair[0])])
 
     def corrupt(self, share: float) -> "Deliveries":
-        """That share is damaged on the way, in its body or its headers: it must be refused.
+        """That share is damaged on the way, in its body or its signature: it must be refused.
 
         A scheme that does not prove the body may still accept one whose body was damaged.
         """
@@ -106,22 +106,36 @@ class Deliveries(Sequence[SignedRequest]):
 
 
 def _flip_a_bit(request: SignedRequest, random: Random) -> SignedRequest:
-    at = random.randrange(len(request.body)) if request.body else 0
-    flipped = bytes([request.body[at] ^ 1]) if request.body else b"?"
+    if not request.body:
+        return _append(request, random)
+    at = random.randrange(len(request.body))
+    flipped = bytes([request.body[at] ^ 1])
     return structs.replace(request, body=request.body[:at] + flipped + request.body[at + 1 :])
 
 
 def _cut_short(request: SignedRequest, random: Random) -> SignedRequest:
-    return structs.replace(
-        request, body=request.body[: random.randrange(max(len(request.body), 1))]
-    )
+    if not request.body:
+        return _append(request, random)
+    return structs.replace(request, body=request.body[: random.randrange(len(request.body))])
 
 
 def _append(request: SignedRequest, _: Random) -> SignedRequest:
     return structs.replace(request, body=request.body + b"\n")
 
 
-DAMAGES: Final[Sequence[Damage]] = (_flip_a_bit, _cut_short, _append)
+def _alter_the_signature(request: SignedRequest, random: Random) -> SignedRequest:
+    """One letter of it is another one. Where it is in the body, the body is damaged."""
+    if not (names := request.signatures()):
+        return _flip_a_bit(request, random)
+    name = random.choice(names)
+    text = request.headers[name]
+    at = random.choice([place for place, letter in enumerate(text) if letter.isalnum()])
+    other = "0" if text[at] != "0" else "1"
+    altered = text[:at] + other + text[at + 1 :]
+    return structs.replace(request, headers={**request.headers, name: altered})
+
+
+DAMAGES: Final[Sequence[Damage]] = (_flip_a_bit, _cut_short, _append, _alter_the_signature)
 
 
 def _marked(request: SignedRequest, damage: str) -> SignedRequest:

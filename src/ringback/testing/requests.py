@@ -22,6 +22,8 @@ from ringback.sign.scheme import Draft, KeyPair, Scheme
 from ringback.testing.provider_keys import key_pair
 
 URL: Final = "https://shop.example/webhooks"
+_KEY: Final = 1
+_OTHER_KEY: Final = 2
 
 
 class SignedRequest(Struct, frozen=True, kw_only=True):
@@ -64,6 +66,12 @@ class SignedRequest(Struct, frozen=True, kw_only=True):
             KeyPair(self.signing, self.secret),
             damage=self.damage,
         )
+
+    def signatures(self) -> list[str]:
+        """The headers that depend on the secret; none if the signature is in the body."""
+        pair = key_pair(scheme_of(self.provider), _OTHER_KEY)
+        forged = _signed(self.provider, self.draft, self.payload, pair).headers
+        return [name for name, text in self.headers.items() if forged.get(name) != text]
 
     def send(self, client: Any, url: str | None = None) -> Any:
         """What the client answers; to be awaited if the client's methods are.
@@ -161,7 +169,7 @@ class Webhooks:
     def key_pair(self, provider: str | Scheme) -> KeyPair:
         scheme = scheme_of(provider)
         given = self.secrets.get(scheme.name)
-        return key_pair(scheme, 1) if given is None else KeyPair(given, given)
+        return key_pair(scheme, _KEY) if given is None else KeyPair(given, given)
 
 
 def _signed(
