@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from flask import Flask, request
 
@@ -304,6 +305,61 @@ def test_aiohttp_verifies_packed_bodies_as_they_came_if_it_does_not_unpack() -> 
 
     assert asyncio.run(story()) == [200, 401, 400]
     assert seen == [body]
+
+
+# ---- handshakes by HEAD -------------------------------------------------------------------------
+
+HEAD = Signed("HEAD", "", (), b"")
+DJANGO = """
+from django.conf import settings
+settings.configure()
+from django.test import RequestFactory
+from ringback.receive.django import webhook
+view = webhook("intercom", secrets="a client secret")(None)
+print(view(RequestFactory().head("/webhooks")).status_code)
+"""
+
+
+def test_a_handshake_by_head_is_answered_where_the_route_takes_it() -> None:
+    options: Any = {"secrets": "a client secret"}
+    assert visit(asgi_webhook("intercom", **options)(nothing), HEAD) == (200, b"")
+    wsgi: Any = wsgi_webhook("intercom", **options)
+    assert call(wsgi(lambda _: None), HEAD) == (200, b"")
+
+    fastapi = FastAPI()
+    intercom = Depends(fastapi_webhook("intercom", **options))
+
+    @fastapi.api_route("/webhooks", methods=["HEAD", "POST"])
+    async def told(event: Annotated[VerifiedEvent, intercom]) -> None:
+        raise AssertionError("a handshake is not an event")
+
+    assert visit(fastapi, HEAD) == (200, b"")
+
+    flask = Flask("shop")
+    flask_view: Any = flask_webhook("intercom", **options)
+    flask.add_url_rule("/webhooks", "intercom", flask_view(lambda _: ""), methods=["HEAD", "POST"])
+    assert flask.test_client().head("/webhooks").status_code == 200
+
+
+def test_a_handshake_by_head_is_answered_in_django() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", DJANGO], capture_output=True, check=True, timeout=60
+    )
+    assert shown.stdout == b"200\n", shown.stderr
+
+
+def test_a_handshake_by_head_is_answered_in_aiohttp() -> None:
+    @aiohttp_webhook("intercom", secrets="a client secret")
+    async def told(_: web.Request, event: VerifiedEvent) -> None:
+        raise AssertionError("a handshake is not an event")
+
+    async def story() -> int:
+        app = web.Application()
+        app.router.add_route("*", "/webhooks", told)
+        async with TestClient(TestServer(app)) as client:
+            return (await client.head("/webhooks")).status
+
+    assert asyncio.run(story()) == 200
 
 
 # ---- what an adapter loads ----------------------------------------------------------------------

@@ -6,6 +6,8 @@
 
     app.router.add_post("/webhooks/stripe", webhook("stripe", secrets=SECRET, inbox=inbox))
 
+Handshakes by GET, or by HEAD (Intercom, Trello), need `add_route("*", …)`.
+
 aiohttp unpacks compressed bodies, which then are not what was signed; if a provider of yours
 compresses, run the server with `AppRunner(app, auto_decompress=False)`.
 """

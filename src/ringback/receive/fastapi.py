@@ -8,8 +8,9 @@
     keep = webhook("stripe", secrets=SECRET, inbox=inbox)     # an endpoint
     app.add_api_route("/webhooks/stripe", keep, methods=["POST"])
 
-Handshakes by GET need `methods=["GET", "POST"]`. Refusals and handshakes are answered before the
-endpoint of a dependency is called, by an exception for which the dependency brings the handler.
+Handshakes by GET, or by HEAD (Intercom, Trello), need `methods=["GET", "HEAD", "POST"]`. Refusals
+and handshakes are answered before the endpoint of a dependency is called, by an exception for which
+the dependency brings the handler.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable

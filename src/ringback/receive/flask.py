@@ -7,8 +7,8 @@
     keep = webhook("stripe", secrets=SECRET, inbox=inbox, connect=connect)
     app.add_url_rule("/webhooks/stripe", view_func=keep, methods=["POST"])
 
-The function gets the event first and then what the route has. Handshakes by GET need
-`methods=["GET", "POST"]`.
+The function gets the event first and then what the route has. Handshakes by GET, or by HEAD
+(Intercom, Trello), need `methods=["GET", "HEAD", "POST"]`.
 """
 
 from collections.abc import Callable
