@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
+from msgspec import structs
 
 from ringback.cli.exits import Exit, Failure, code_of
 from ringback.cli.listen import command as listen
@@ -113,6 +114,24 @@ def test_flaky_misbehaves_for_its_share(tmp_path: Path, event: SignedRequest) ->
     for share, status in (("0", 200), ("1", 500)):
         with listening(tmp_path, "--flaky", share) as (_, url):
             assert posted(url, event) == status
+
+
+@pytest.mark.parametrize(
+    ("provider", "headers", "body"),
+    [
+        ("asana", {"X-Hook-Secret": "b537207f"}, b""),
+        ("notion", {}, b'{"verification_token":"b537207f"}'),
+    ],
+)
+def test_a_secret_that_comes_with_the_handshake_is_shown(
+    provider: str, headers: dict[str, str], body: bytes, tmp_path: Path
+) -> None:
+    made = Webhooks()(provider, body=body)
+    with listening(tmp_path, "--provider", provider, "--count", "1") as (process, url):
+        assert posted(url, structs.replace(made, headers=headers)) == 200
+        stdout, _ = process.communicate(timeout=WAIT_S)
+    assert "handshake" in stdout
+    assert "secret: b537207f" in stdout
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,15 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ringback.receive import Draft, sign
+from ringback.receive import Draft, Signed, sign
 from ringback.testing.process import unused_port
 from ringback.testing.program import environment_of, listens, program, until
 
@@ -122,6 +124,28 @@ def test_the_other_asynchronous_frameworks_keep_the_event(heading: str, tmp_path
         assert sent_to(tmp_path, port) == "200"
 
 
+@pytest.mark.parametrize(
+    ("provider", "headers", "body"),
+    [
+        ("asana", {"X-Hook-Secret": "b537207f"}, b""),
+        ("notion", {}, b'{"verification_token":"b537207f"}'),
+    ],
+)
+def test_a_provider_whose_secret_comes_with_the_handshake_is_set_up(
+    provider: str, headers: dict[str, str], body: bytes, tmp_path: Path
+) -> None:
+    app = blocks("Asana and Notion")[0].replace("asana", provider).replace("ASANA", "THE")
+    (tmp_path / "shop.py").write_text(app)
+    made = sign(provider, Draft(body=b'{"events":[]}', timestamp_s=int(time.time())), "b537207f")
+    hello, event = Signed("POST", "", (*headers.items(),), body), made
+    path = f"/webhooks/{provider}"
+    with serving(tmp_path) as (port, log):
+        assert [posted(port, path, one) for one in (event, hello)] == [500, 200]
+        assert until(lambda: "b537207f" in log.read_text())
+    with serving(tmp_path, THE_SECRET="b537207f") as (port, _):
+        assert posted(port, path, event) == 200
+
+
 def test_verify_alone_is_enough() -> None:
     names: dict[str, Any] = {}
     exec(blocks("Without an adapter")[0], names)
@@ -135,7 +159,22 @@ def test_verify_alone_is_enough() -> None:
 
 
 def test_every_example_of_the_page_is_one_of_those() -> None:
-    assert len(BLOCK.findall(PAGE)) == 10
+    assert len(BLOCK.findall(PAGE)) == 11
+
+
+@contextmanager
+def serving(place: Path, **settings: str) -> Iterator[tuple[int, Path]]:
+    """The port of `shop:app`, and its log."""
+    port = unused_port()
+    with program(*UVICORN, str(port), "shop:app", place=place, path=None, **settings) as log:
+        until(lambda: listens(port))
+        yield port, log
+
+
+def posted(port: int, path: str, request: Signed) -> int:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.request("POST", path, request.body, dict(request.headers))
+        return connection.getresponse().status
 
 
 def has_tables(part: Path) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 
 from ringback.listen.arrival import Finding, Judge
 from ringback.listen.request import Head
-from ringback.receive import Draft, Signed, providers
+from ringback.receive import Draft, Signed, providers, sign
 from ringback.sign.providers import aws_sns
 from ringback.testing.provider_keys import key_pair
 
@@ -48,6 +48,30 @@ def found(sns: Sns, request: Signed) -> Finding:
     judge = Judge("aws_sns", [TOPIC], fetch=sns)
     head = Head("POST", "/", is_1_0=False, headers=request.headers)
     return asyncio.run(judge.find(head, request.body, now_s=NOW_S))
+
+
+def test_a_secret_that_comes_with_the_handshake_is_shown_and_verifies_what_follows() -> None:
+    judge = Judge("asana", [])
+    event = sign("asana", Draft(body=b'{"events":[]}', timestamp_s=NOW_S), "b537207f")
+    hello = Signed("POST", "/", (("X-Hook-Secret", "b537207f"),), b"")
+
+    def find(request: Signed) -> Finding:
+        head = Head("POST", "/", is_1_0=False, headers=request.headers)
+        return asyncio.run(judge.find(head, request.body, now_s=NOW_S))
+
+    assert find(event).complaint.startswith("Misconfigured")
+    assert (find(hello).is_handshake, find(hello).secret) == (True, "b537207f")
+    assert find(hello).answer.headers == hello.headers
+    assert find(event).is_verified
+
+
+def test_a_secret_that_was_given_is_not_replaced_by_whoever_asks() -> None:
+    judge = Judge("asana", ["mine"])
+    event = sign("asana", Draft(body=b'{"events":[]}', timestamp_s=NOW_S), "theirs")
+    for headers in ((("X-Hook-Secret", "theirs"),), event.headers):
+        head = Head("POST", "/", is_1_0=False, headers=headers)
+        finding = asyncio.run(judge.find(head, event.body, now_s=NOW_S))
+    assert finding.complaint.startswith("Mismatch")
 
 
 def test_a_subscription_is_confirmed_before_it_is_called_a_handshake() -> None:

@@ -109,6 +109,9 @@ def test_other_mistakes_are_told_at_the_start() -> None:
         {"tolerance_s": 0},
         {"body_bytes_max": 0},
         {"body_s_max": 0},
+        {"on_secret": print},  # Stripe shows it
+        {"provider": "asana", "secrets": ()},
+        {"provider": "asana", "secrets": None, "on_secret": print},
     ):
         options: Any = {"provider": "stripe", "secrets": STRIPE, **mistake}
         with pytest.raises(Misconfigured):
@@ -146,6 +149,41 @@ def test_what_is_not_posted_is_no_event() -> None:
         assert isinstance(answer, Reply)
         assert answer.status == 405
         assert ("Allow", "POST") in answer.headers
+
+
+ASANA = Call("POST", "", (("X-Hook-Secret", "b537207f20cbfa02357cf448"),), b"")
+NOTION = Call("POST", "", (), b'{"verification_token":"secret_tMrlL1qK5v"}')
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "secret"),
+    [("asana", ASANA, "b537207f20cbfa02357cf448"), ("notion", NOTION, "secret_tMrlL1qK5v")],
+)
+@pytest.mark.parametrize("secrets", [(), "", []])
+def test_a_secret_that_comes_with_the_handshake_is_told_and_then_verifies(
+    name: str, call: Call, secret: str, secrets: Any
+) -> None:
+    told: list[str] = []
+    hook = hook_for(name, secrets=secrets, on_secret=told.append)
+    event = call_of(sign(name, Draft(body=b'{"events":[]}', timestamp_s=NOW_S), secret))
+    assert word(hook.prove(event)) == (500, "misconfigured")
+    assert isinstance(answer := hook.prove(call), Reply)
+    assert (answer.status, told) == (200, [secret])
+    assert isinstance(hook_for(name, secrets=told).prove(event), VerifiedEvent)
+
+
+def test_a_secret_that_nobody_awaits_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    assert isinstance(hook_for("asana").prove(ASANA), Reply)
+    assert "`on_secret`" in caplog.text
+    assert "b537207f20cbfa02357cf448" not in caplog.text
+
+
+def test_a_secret_that_could_not_be_told_is_not_acknowledged() -> None:
+    def tell(_: str) -> None:
+        raise OSError("no room")
+
+    with pytest.raises(OSError, match="no room"):
+        hook_for("asana", secrets=(), on_secret=tell).prove(ASANA)
 
 
 # ---- what must be fetched -----------------------------------------------------------------------

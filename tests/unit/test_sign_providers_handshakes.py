@@ -151,7 +151,8 @@ def test_a_challenge_in_a_header_is_echoed_as_json(
 def test_asana_s_secret_is_echoed_in_its_header() -> None:
     reply = asked("asana", method="POST", headers={"X-Hook-Secret": "b537207f20cbfa02357cf448"})
 
-    assert reply == Reply(200, (("X-Hook-Secret", "b537207f20cbfa02357cf448"),))
+    secret = "b537207f20cbfa02357cf448"
+    assert reply == Reply(200, (("X-Hook-Secret", secret),), secret=secret)
     for bad in (HTML, "a b", "a\r\nSet-Cookie: a=b", "x" * 1_025, ""):
         with pytest.raises(Malformed):
             asked("asana", method="POST", headers={"X-Hook-Secret": bad})
@@ -283,9 +284,13 @@ def test_a_head_is_all_that_intercom_and_trello_ask_for() -> None:
 
 
 def test_notion_s_token_is_taken_and_nothing_else_without_a_signature() -> None:
-    good = b'{"verification_token":"secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl"}'
+    token = "secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl"
+    good = b'{"verification_token":"%s"}' % token.encode()
 
-    assert asked("notion", method="POST", body=good) == Reply()
+    assert asked("notion", method="POST", body=good) == Reply(secret=token)
+    for odd in (b'{"verification_token":7}', b'{"verification_token":"a\\u001b[2J"}'):
+        with pytest.raises(Malformed):
+            asked("notion", method="POST", body=odd)
     for body in (b'{"verification_token":"a","type":"page.created"}', good + b" " * 1_024, b"[]"):
         assert asked("notion", method="POST", body=body) is None
 

@@ -150,8 +150,9 @@ def _judge(provider: str, secrets: tuple[str, ...], url: str | None) -> Judge:
         raise click.UsageError(
             f"{judge.scheme.title} signs the URL: give --url, the one that it was told to call"
         )
-    # Made for its checks alone: a secret of another kind is told now, and not to each request.
-    Webhook(provider, secrets=secrets, public_url=url)
+    if secrets:
+        # Made for its checks alone: a secret of another kind is told now, not to each request.
+        Webhook(provider, secrets=secrets, public_url=url)
     return judge
 
 
@@ -220,6 +221,8 @@ def _title(arrival: Arrival) -> list[str]:
     again = click.style(" again", fg="yellow") if arrival.is_repeated else ""
     did = arrival.misbehaviour or str(finding.answer.status)
     known = [printable(text) for text in (finding.event_type, finding.event_id) if text]
+    if finding.secret:
+        known.append(f"secret: {_visible(finding.secret)}")
     when = strftime("%H:%M:%S", localtime(arrival.at_ms / 1000))
     where = f"{arrival.head.method} {printable(arrival.head.target)}"
     return [when, _verdict(arrival) + again, did, *known, where]

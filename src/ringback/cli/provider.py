@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ringback.sign.providers import names
+from ringback.sign.providers import names, scheme
 
 Body = Callable[..., None]
 
@@ -32,13 +32,20 @@ def with_provider(*, is_pair: bool) -> Callable[[Body], Body]:
             if provider is not None and provider not in names():
                 known = ", ".join(names())
                 raise click.UsageError(f"there is no provider {provider!r}; there are {known}")
-            if is_pair and (provider is None) != (not secrets):
+            if is_pair and not _is_pair(provider, secrets):
                 raise click.UsageError("give --provider and --secret together, or neither")
             body(provider=provider, secrets=tuple(map(text_of, secrets)), **rest)
 
         return wrapped
 
     return decorate
+
+
+def _is_pair(provider: str | None, secrets: tuple[str, ...]) -> bool:
+    """Without a secret, a provider is alone that hands it over in its handshake."""
+    if provider is None:
+        return not secrets
+    return bool(secrets) or scheme(provider).gives_secret
 
 
 def text_of(argument: str) -> str:

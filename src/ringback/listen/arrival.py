@@ -19,7 +19,7 @@ from ringback.listen.request import Head
 from ringback.receive.documents import Documents, Fetch, said, visit, with_documents
 from ringback.receive.verification import respond, scheme_of, verify
 from ringback.sign.event import VerifiedEvent
-from ringback.sign.scheme import Reply, Scheme
+from ringback.sign.scheme import SECRETS_MAX, Reply, Scheme
 
 SEEN_MAX: Final = 10_000
 
@@ -28,7 +28,7 @@ class Finding(Struct, frozen=True):
     """What a request is, and the answer that it should get.
 
     `is_verified` is None if nobody was asked to verify; `complaint` says why something is not
-    trusted, its kind first (`Mismatch: …`).
+    trusted, its kind first (`Mismatch: …`). `secret` came with a handshake.
     """
 
     answer: Reply
@@ -37,6 +37,7 @@ class Finding(Struct, frozen=True):
     complaint: str = ""
     event_id: str = ""
     event_type: str = ""
+    secret: str = ""
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
@@ -68,6 +69,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
             "complaint": finding.complaint or None,
             "id": finding.event_id or None,
             "type": finding.event_type or None,
+            "secret": finding.secret or None,
             "repeated": self.is_repeated,
             "status": None if self.misbehaviour else finding.answer.status,
             "misbehaviour": self.misbehaviour or None,
@@ -77,6 +79,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
 class Judge:
     """One provider's terms. `url` is what the provider calls, without its query, if it signs that.
 
+    Without secrets it takes those that come with handshakes, where the provider does that.
     Raises Misconfigured for a provider that does not exist.
     """
 
@@ -90,6 +93,7 @@ class Judge:
     ) -> None:
         self.scheme = scheme_of(provider)
         self._secrets = list(secrets)
+        self._is_learning = not secrets
         self._url = url
         self._fetch = fetch
         self._documents = Documents()
@@ -109,7 +113,9 @@ class Judge:
             complaint = f"{type(error).__name__}: {why}"
             return Finding(Reply(error.status), is_verified=False, complaint=complaint)
         if isinstance(proven, Reply):
-            return Finding(proven, is_verified=True, is_handshake=True)
+            if proven.secret and self._is_learning:
+                self._secrets = [*self._secrets, proven.secret][-SECRETS_MAX:]
+            return Finding(proven, is_verified=True, is_handshake=True, secret=proven.secret)
         return Finding(
             self.scheme.accepted,
             is_verified=True,

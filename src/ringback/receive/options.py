@@ -8,7 +8,7 @@ from msgspec import structs
 from ringback.errors import Misconfigured, VerificationError
 from ringback.receive.body import BODY_BYTES_MAX, BODY_S_MAX
 from ringback.receive.documents import Fetch
-from ringback.receive.verification import verify
+from ringback.receive.verification import is_none, verify
 from ringback.sign.event import enveloped
 from ringback.sign.request import Headers
 from ringback.sign.scheme import Draft, Scheme
@@ -27,6 +27,8 @@ class Options(TypedDict, total=False):
     body_s_max      how long an async adapter waits for the body; with WSGI the server decides
     source          the name in the inbox, if several senders use one scheme
     fetch           how certificates are fetched; by default as `wire.fetch` does. It may block
+    on_secret       told the secret that comes with the handshake (Asana, Notion), for as long as
+                    you await one: `secrets` may be empty then. Nothing proves who handed it over
     now_s           Unix time in seconds
     """
 
@@ -37,6 +39,7 @@ class Options(TypedDict, total=False):
     body_s_max: float
     source: str | None
     fetch: Fetch
+    on_secret: Callable[[str], object]
     now_s: Callable[[], float]
 
 
@@ -62,7 +65,10 @@ def check(scheme: Scheme, options: Options, now_s: float) -> None:
         options.get("body_s_max", BODY_S_MAX) > 0
     ):
         raise Misconfigured("give `body_bytes_max` and `body_s_max` as numbers above 0")
-    _check_by_trial(scheme, options, now_s)
+    if "on_secret" in options and not scheme.gives_secret:
+        raise Misconfigured(f"{scheme.title} hands over no secret: leave `on_secret` out")
+    if not ("on_secret" in options and is_none(options.get("secrets"))):
+        _check_by_trial(scheme, options, now_s)
 
 
 def _check_by_trial(scheme: Scheme, options: Options, now_s: float) -> None:

@@ -52,7 +52,8 @@ def verify(
     """
     scheme = scheme_of(provider)
     request = received(method, url, headers, body=body)
-    terms = _terms(scheme, secrets, now_s, tolerance_s=tolerance_s, documents=documents)
+    texts = _texts(scheme, secrets)
+    terms = _terms(scheme, texts, now_s, tolerance_s=tolerance_s, documents=documents)
     try:
         return event_of(scheme, request, scheme.check(request, terms))
     except SecretError as error:
@@ -74,13 +75,15 @@ def respond(
     """The answer to the provider's handshake; None if this request is none, so verify it.
 
     To be asked first, for every request. `url` must have its query: some challenges are in it.
-    Arguments and errors are those of `verify`.
+    Arguments and errors are those of `verify`; `secrets` may be empty where the handshake brings
+    the secret (`Scheme.gives_secret`, `Reply.secret`).
     """
     scheme = scheme_of(provider)
     if scheme.respond is None:
         return None
     request = received(method, url, headers, body=body)
-    terms = _terms(scheme, secrets, now_s, tolerance_s=tolerance_s, documents=documents)
+    texts = () if scheme.gives_secret and is_none(secrets) else _texts(scheme, secrets)
+    terms = _terms(scheme, texts, now_s, tolerance_s=tolerance_s, documents=documents)
     try:
         return scheme.respond(request, terms)
     except SecretError as error:
@@ -106,9 +109,14 @@ def scheme_of(provider: str | Scheme) -> Scheme:
     return registry.scheme(provider)
 
 
+def is_none(secrets: object) -> bool:
+    """Whether there is no secret yet, as opposed to something that is none."""
+    return isinstance(secrets, str | list | tuple) and not secrets
+
+
 def _terms(
     scheme: Scheme,
-    secrets: str | Sequence[str],
+    texts: tuple[str, ...],
     now_s: float,
     *,
     tolerance_s: int | None,
@@ -123,7 +131,7 @@ def _terms(
     elif type(tolerance_s) is not int or not 0 < tolerance_s <= TOLERANCE_S_MAX:
         raise Misconfigured(f"give `tolerance_s` as 1 to {TOLERANCE_S_MAX} whole seconds")
     _check_documents(documents)
-    return Terms(_texts(scheme, secrets), int(now_s), tolerance_s, documents)
+    return Terms(texts, int(now_s), tolerance_s, documents)
 
 
 def _check_documents(documents: object) -> None:

@@ -70,6 +70,7 @@ class Webhook:
         self._public_url = options.get("public_url")
         self._tolerance_s = options.get("tolerance_s")
         self._fetch = options.get("fetch", _fetch)
+        self._on_secret = options.get("on_secret", self._warn_of_secret)
         self._now_s = options.get("now_s", time.time)
         self._documents = Documents()
         self._fetching = Lock()
@@ -153,6 +154,8 @@ class Webhook:
             documents=documents,
         )
         if reply is not None:
+            if reply.secret:
+                self._on_secret(reply.secret)
             return reply
         if method != "POST":
             return NOT_ALLOWED
@@ -188,6 +191,12 @@ class Webhook:
                 now_s = self._now_s()
                 visit(proven.fetch_url, self._documents, fetch=self._fetch, now_s=now_s)
         return proven
+
+    def _warn_of_secret(self, _: str) -> None:
+        logger.warning(
+            "%s: a secret came with a handshake, and nobody was told; to see it, give `on_secret`",
+            self.scheme.title,
+        )
 
     def _own_thread(self) -> ThreadPoolExecutor:
         """One: those who wait for a fetch must not fill the threads that the app waits for."""

@@ -81,6 +81,7 @@ def hmac_scheme(
     respond: Respond | None = None,
     bodies_repeat: bool = False,
     may_be_form: bool = False,
+    gives_secret: bool = False,
     caution: str = "",
     accepted: Reply = Reply(),  # noqa: B008  a frozen value
     envelope: Envelope | None = None,
@@ -120,6 +121,7 @@ def hmac_scheme(
         parts=parts,
         bodies_repeat=bodies_repeat,
         may_be_form=may_be_form,
+        gives_secret=gives_secret,
         caution=caution,
         accepted=accepted,
         envelope=envelope,

@@ -125,12 +125,14 @@ class Reply(Struct, frozen=True):
     """An answer to the provider.
 
     `fetch_url`, if not empty, was checked and must be fetched once, by GET, for the handshake.
+    `secret`, if not empty, is what the provider says that it signs with from now on.
     """
 
     status: int = 200
     headers: Fields = ()
     body: bytes = b""
     fetch_url: str = ""
+    secret: str = ""
 
 
 Check = Callable[[Request, Terms], Proof]
@@ -159,6 +161,7 @@ class Scheme(Struct, frozen=True, kw_only=True):
     parts            splits a request that carries several events
     bodies_repeat    True if two events without an id may be the same bytes: they are not deduped
     may_be_form      True if the provider sends forms as well as JSON
+    gives_secret     True if the secret comes with the handshake, so that `respond` needs none
     caution          what a receiver must know and cannot see, in one sentence
     accepted         the answer that the provider takes for a receipt
     envelope         the body that a test of an event has; by default the payload with `id`, `type`
@@ -184,6 +187,7 @@ class Scheme(Struct, frozen=True, kw_only=True):
     parts: Parts | None = None
     bodies_repeat: bool = False
     may_be_form: bool = False
+    gives_secret: bool = False
     caution: str = ""
     accepted: Reply = Reply()
     envelope: Envelope | None = None

@@ -31,7 +31,8 @@ HANDSHAKE: Final = "x-hook-secret"
 def respond(request: Request, terms: Terms) -> Reply | None:
     if not request.has(HANDSHAKE):
         return None
-    return Reply(200, (("X-Hook-Secret", checked(request.visible(HANDSHAKE))),))
+    secret = checked(request.visible(HANDSHAKE))
+    return Reply(200, (("X-Hook-Secret", secret),), secret=secret)
 
 
 def envelope(draft: Draft, payload: object) -> bytes:
@@ -47,6 +48,7 @@ SCHEME: Final = hmac_scheme(
     secret=SecretText("the `X-Hook-Secret` that Asana sent when the webhook was made"),
     parts=each("events", type=(Field("action"),)),
     respond=respond,
+    gives_secret=True,
     caution="no age is checked",
     envelope=envelope,
 )

@@ -12,6 +12,7 @@ publishes no vectors.
 
 from typing import Final
 
+from ringback.sign.challenge import checked
 from ringback.sign.hmac_scheme import hmac_scheme
 from ringback.sign.layout import Plain
 from ringback.sign.payload import payload_of
@@ -27,7 +28,9 @@ def respond(request: Request, terms: Terms) -> Reply | None:
     if len(request.body) > HANDSHAKE_BYTES_MAX or HANDSHAKE.encode() not in request.body:
         return None
     payload = payload_of(request.body)
-    return Reply() if isinstance(payload, dict) and set(payload) == {HANDSHAKE} else None
+    if not isinstance(payload, dict) or set(payload) != {HANDSHAKE}:
+        return None
+    return Reply(secret=checked(payload[HANDSHAKE]))
 
 
 SCHEME: Final = hmac_scheme(
@@ -40,5 +43,6 @@ SCHEME: Final = hmac_scheme(
     id=(Field("id"),),
     type=(Field("type"),),
     respond=respond,
+    gives_secret=True,
     caution="no time is signed",
 )
