@@ -19,6 +19,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from flask import Flask, request
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from ringback.errors import Misconfigured
 from ringback.receive import Draft, Inbox, Signed, VerifiedEvent, sign
@@ -48,7 +50,9 @@ async def nothing(_: VerifiedEvent) -> None:
     """A function that is content with every event."""
 
 
-def visit(app: Asgi, made: Signed, messages: list[Message] | None = None) -> tuple[int, bytes]:
+def visit(
+    app: Asgi, made: Signed, messages: list[Message] | None = None, *, path: str = "/webhooks"
+) -> tuple[int, bytes]:
     """Status and body; (0, b"") if the app says nothing. The last message comes again for ever."""
     told = messages or [{"type": "http.request", "body": made.body}]
     sent: list[Message] = []
@@ -63,8 +67,8 @@ def visit(app: Asgi, made: Signed, messages: list[Message] | None = None) -> tup
     scope = {
         "type": "http",
         "method": made.method,
-        "path": "/webhooks",
-        "raw_path": b"/webhooks",
+        "path": path,
+        "raw_path": path.encode(),
         "query_string": b"",
         "headers": headers,
     }
@@ -113,6 +117,19 @@ def test_an_inbox_that_is_away_is_a_503(tmp_path: Path) -> None:
     inbox = Inbox(f"sqlite:///{tmp_path}/no/such/place/shop.db")
     app = asgi_webhook("stripe", secrets=SECRET, inbox=inbox)
     assert visit(app, event()) == (503, b'{"error":"inbox_unavailable"}')
+
+
+def test_asgi_is_found_by_a_route_and_mounted_behind_a_slash() -> None:
+    """What the page says of Starlette, which could change."""
+    stripe = asgi_webhook("stripe", secrets=SECRET)(nothing)
+    mounted, fastapi = Starlette(), FastAPI()
+    for app in (mounted, fastapi):
+        app.mount("/webhooks", stripe)
+    routed = Starlette(routes=[Route("/webhooks", stripe)])
+    assert visit(routed, event()) == visit(stripe, event()) == (200, b"")
+    for app in (mounted, fastapi):
+        assert visit(app, event())[0] == 307
+        assert visit(app, event(), path="/webhooks/") == (200, b"")
 
 
 # ---- WSGI ---------------------------------------------------------------------------------------

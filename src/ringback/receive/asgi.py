@@ -5,7 +5,8 @@
 
     stripe = webhook("stripe", secrets=SECRET, inbox=inbox)   # and so it is here
 
-Give it a route and do not mount it: a mounted app is found only behind a redirect.
+Give it a route. Where it is mounted instead, Starlette answers at `/path/` alone, and sends whoever
+asks for `/path` there by a redirect, which providers do not follow.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
