@@ -24,8 +24,14 @@ URLS: Final = frozenset({"database", "proxy"})  # may hold a password: shown by 
 HMAC_BYTES_MIN: Final = {"HS256": 32, "HS384": 48, "HS512": 64}  # RFC 7518, section 3.2
 _PASSWORD_FIELD: Final = re.compile(r"(password=)[^&\s]*", re.IGNORECASE)
 
-Positive = Annotated[int, Meta(gt=0)]
+# No number is without an upper bound: what no clock, column or machine holds is refused at start.
+Count = Annotated[int, Meta(gt=0, le=10_000_000)]
+Rows = Annotated[int, Meta(gt=0, le=10_000)]
+Parallel = Annotated[int, Meta(gt=0, le=1_000)]
+Bytes = Annotated[int, Meta(gt=0, le=256 * 1024 * 1024)]
+MemoryBytes = Annotated[int, Meta(gt=0, le=1024**4)]
 PositiveSeconds = Annotated[float, Meta(gt=0, le=2_592_000)]
+WholeSeconds = Annotated[int, Meta(gt=0, le=2_592_000)]
 JwtAlgorithm = Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "EdDSA"]
 
 
@@ -69,7 +75,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str, knob("Key of bearer tokens: raw bytes for HS*, a PEM key for RS* and EdDSA.")
     ] = ""
     jwt_algorithm: Annotated[JwtAlgorithm, knob("The one algorithm accepted in tokens.")] = "HS256"
-    token_cache_max: Annotated[Positive, knob("Verified tokens kept in memory.")] = 10_000
+    token_cache_max: Annotated[Count, knob("Verified tokens kept in memory.")] = 10_000
     token_cache_s: Annotated[
         PositiveSeconds, knob("How long a verified token is trusted without checking it again.")
     ] = 60.0
@@ -82,23 +88,23 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Literal["hmac256", "ed25519"], knob("The kind of secret a new endpoint gets.")
     ] = "hmac256"
     old_secrets_max: Annotated[
-        Positive, knob("Rotated-out secrets of an endpoint that may still be valid.")
+        Count, knob("Rotated-out secrets of an endpoint that may still be valid.")
     ] = 10
     header_family: Annotated[
         Literal["webhook", "svix"], knob("webhook-id … (Standard Webhooks) or svix-id ….")
     ] = "webhook"
 
     # What may be posted
-    body_bytes_max: Annotated[Positive, knob("Largest request body of the API.")] = 2 * 1024 * 1024
-    endpoints_per_app_max: Annotated[Positive, knob("Endpoints an application may have.")] = 10_000
+    body_bytes_max: Annotated[Bytes, knob("Largest request body of the API.")] = 2 * 1024 * 1024
+    endpoints_per_app_max: Annotated[Count, knob("Endpoints an application may have.")] = 10_000
     endpoint_https_only: Annotated[bool, knob("Refuse http:// endpoint URLs.")] = False
-    idempotency_ttl_s: Annotated[Positive, knob("How long an Idempotency-Key is remembered.")] = (
-        43_200
-    )
+    idempotency_ttl_s: Annotated[
+        WholeSeconds, knob("How long an Idempotency-Key is remembered.")
+    ] = 43_200
     idempotency_auto_ttl_s: Annotated[
-        Positive, knob("The same for keys that SDKs make up for one call (auto_…).")
+        WholeSeconds, knob("The same for keys that SDKs make up for one call (auto_…).")
     ] = 300
-    schema_bytes_max: Annotated[Positive, knob("Largest JSON Schema set of an event type.")] = (
+    schema_bytes_max: Annotated[Bytes, knob("Largest JSON Schema set of an event type.")] = (
         256 * 1024
     )
 
@@ -118,26 +124,26 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         PositiveSeconds, knob("Name lookup, TCP and TLS together may take this long.")
     ] = 5.0
     response_kept_bytes_max: Annotated[
-        Positive, knob("First bytes of a response body that are kept.")
+        Bytes, knob("First bytes of a response body that are kept.")
     ] = 16 * 1024
     response_read_bytes_max: Annotated[
-        Positive, knob("Bytes of a response body read before the connection is closed.")
+        Bytes, knob("Bytes of a response body read before the connection is closed.")
     ] = 256 * 1024
     response_head_bytes_max: Annotated[
-        Positive, knob("Largest status line and headers of a response.")
+        Bytes, knob("Largest status line and headers of a response.")
     ] = 64 * 1024
     connections_idle_max: Annotated[
-        Positive, knob("Kept-alive connections to all receivers together.")
+        Count, knob("Kept-alive connections to all receivers together.")
     ] = 2_000
     connections_idle_per_origin_max: Annotated[
-        Positive, knob("Kept-alive connections to one receiver.")
+        Count, knob("Kept-alive connections to one receiver.")
     ] = 1_000
     connection_idle_s: Annotated[
         PositiveSeconds, knob("A kept-alive connection is closed after this long unused.")
     ] = 30.0
     dns_cache_s: Annotated[PositiveSeconds, knob("How long a name lookup is reused.")] = 30.0
-    dns_cache_max: Annotated[Positive, knob("Names kept in the lookup cache.")] = 10_000
-    dns_threads_max: Annotated[Positive, knob("Name lookups at the same time.")] = 8
+    dns_cache_max: Annotated[Count, knob("Names kept in the lookup cache.")] = 10_000
+    dns_threads_max: Annotated[Parallel, knob("Name lookups at the same time.")] = 8
 
     # When it retries
     retry_schedule: Annotated[
@@ -147,35 +153,35 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retry_jitter: Annotated[
         float, knob("Each wait is varied by up to this share, both ways.", ge=0, le=1)
     ] = 0.2
-    retry_after_s_max: Annotated[Positive, knob("The longest Retry-After that is honoured.")] = (
-        86_400
-    )
+    retry_after_s_max: Annotated[
+        WholeSeconds, knob("The longest Retry-After that is honoured.")
+    ] = 86_400
     endpoint_disable_after_h: Annotated[
         float,
         knob("An endpoint that only failed for this long is disabled. 0: never.", ge=0, le=8_760),
     ] = 120.0
 
     # How it paces
-    inflight_max: Annotated[Positive, knob("Attempts at the same time, all endpoints.")] = 4_000
+    inflight_max: Annotated[Count, knob("Attempts at the same time, all endpoints.")] = 4_000
     inflight_start: Annotated[
-        Positive, knob("The same while this process is busy: more would only queue in it.")
+        Count, knob("The same while this process is busy: more would only queue in it.")
     ] = 256
     inflight_per_endpoint_max: Annotated[
-        Positive, knob("Attempts at the same time to one endpoint.")
+        Count, knob("Attempts at the same time to one endpoint.")
     ] = 256
     inflight_per_endpoint_start: Annotated[
-        Positive, knob("The same for an endpoint that nothing is known of yet.")
+        Count, knob("The same for an endpoint that nothing is known of yet.")
     ] = 16
-    lane_queue_max: Annotated[
-        Positive, knob("Deliveries that wait in memory for one endpoint.")
-    ] = 1_000
-    queue_max: Annotated[Positive, knob("Deliveries that wait in memory, all endpoints.")] = 10_000
+    lane_queue_max: Annotated[Count, knob("Deliveries that wait in memory for one endpoint.")] = (
+        1_000
+    )
+    queue_max: Annotated[Count, knob("Deliveries that wait in memory, all endpoints.")] = 10_000
     queue_bytes_max: Annotated[
-        Positive, knob("Bytes of messages that wait in memory or are being sent.")
+        MemoryBytes, knob("Bytes of messages that wait in memory or are being sent.")
     ] = 32 * 1024 * 1024
-    lanes_max: Annotated[Positive, knob("Endpoints whose pace is remembered in memory.")] = 20_000
+    lanes_max: Annotated[Count, knob("Endpoints whose pace is remembered in memory.")] = 20_000
     breaker_failures: Annotated[
-        Positive, knob("Messages that fail in a row until an endpoint is only probed.")
+        Count, knob("Messages that fail in a row until an endpoint is only probed.")
     ] = 20
     breaker_open_s: Annotated[
         PositiveSeconds, knob("First pause before a probe; doubles when nobody answers that.")
@@ -183,30 +189,30 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     breaker_open_s_max: Annotated[PositiveSeconds, knob("The longest such pause.")] = 300.0
 
     # How it commits
-    accept_batch_max: Annotated[Positive, knob("Messages committed together.")] = 500
+    accept_batch_max: Annotated[Rows, knob("Messages committed together.")] = 500
     accept_queue_max: Annotated[
-        Positive, knob("Messages that wait for their commit; more are answered 503.")
+        Count, knob("Messages that wait for their commit; more are answered 503.")
     ] = 10_000
-    record_batch_max: Annotated[Positive, knob("Attempts recorded together.")] = 500
+    record_batch_max: Annotated[Rows, knob("Attempts recorded together.")] = 500
     record_queue_max: Annotated[
-        Positive, knob("Results that may wait for their commit before sending pauses.")
+        Count, knob("Results that may wait for their commit before sending pauses.")
     ] = 5_000
-    claim_batch_max: Annotated[Positive, knob("Due deliveries claimed together.")] = 500
+    claim_batch_max: Annotated[Rows, knob("Due deliveries claimed together.")] = 500
     tend_every_s: Annotated[
         PositiveSeconds, knob("How often due work is looked for when nothing wakes it.")
     ] = 1.0
     lease_s: Annotated[
         PositiveSeconds, knob("A node that says nothing for this long is taken for dead.")
     ] = 10.0
-    sqlite_readers: Annotated[Positive, knob("Read-only connections to the SQLite file.")] = 2
-    sqlite_cache_bytes: Annotated[Positive, knob("Page cache of the SQLite writer.")] = (
+    sqlite_readers: Annotated[Parallel, knob("Read-only connections to the SQLite file.")] = 2
+    sqlite_cache_bytes: Annotated[MemoryBytes, knob("Page cache of the SQLite writer.")] = (
         16 * 1024 * 1024
     )
     postgres_pool: Annotated[
-        Positive, knob("Connections of a node to PostgreSQL that write and send.")
+        Parallel, knob("Connections of a node to PostgreSQL that write and send.")
     ] = 6
     postgres_readers: Annotated[
-        Positive, knob("Connections of a node to PostgreSQL that answer the API's reads.")
+        Parallel, knob("Connections of a node to PostgreSQL that answer the API's reads.")
     ] = 3
     postgres_connect_timeout_s: Annotated[
         PositiveSeconds, knob("How long connecting to PostgreSQL may take.")
@@ -227,7 +233,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     partition_h: Annotated[
         int, knob("Hours of messages in one partition of PostgreSQL's tables.", ge=1, le=720)
     ] = 24
-    routing_cache_max: Annotated[Positive, knob("Endpoints whose routing is cached.")] = 50_000
+    routing_cache_max: Annotated[Count, knob("Endpoints whose routing is cached.")] = 50_000
 
     # What it keeps
     payload_retention_days: Annotated[
@@ -240,7 +246,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         PositiveSeconds, knob("How often retention looks for what to delete.")
     ] = 30.0
     retention_batch_max: Annotated[
-        Positive, knob("Rows that retention deletes in one transaction.")
+        Rows, knob("Rows that retention deletes in one transaction.")
     ] = 500
 
     def __post_init__(self) -> None:

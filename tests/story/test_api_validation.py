@@ -154,7 +154,11 @@ def test_urls_are_kept_in_their_normal_form(api: Asker, app: str, given: str, ke
         ("retry", {"schedule": [1], "base": 1}, ("retry",)),
         ("retry", {"base": -1}, ("retry",)),
         ("retry", {"base": 1, "attempts": 0}, ("retry",)),
-        ("retry", {"base": 1, "attempts": 10**9}, ("retry",)),
+        ("retry", {"base": 1, "attempts": 10**9}, ("retry", "attempts")),
+        ("retry", {"base": 1, "cap": 0.5}, ("retry",)),
+        ("retry", {"base": 1, "cap": 1e17}, ("retry", "cap")),
+        ("retry", {"base": 1e17, "factor": 1, "cap": 1e17, "attempts": 2}, ("retry", "base")),
+        ("retry", {"base": 1e308, "cap": 1e308}, ("retry", "base")),
     ],
 )
 def test_fields_of_endpoints(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 
 from ringback.config import (
     SECRETS,
@@ -128,6 +129,8 @@ def test_the_address_to_listen_on(listen: str, expected: tuple[str, int]) -> Non
         ("retry_jitter", "1.1"),
         ("payload_retention_days", "0"),
         ("inflight_max", "1.5"),
+        ("idempotency_ttl_s", str(10**18)),
+        ("retry_after_s_max", str(10**18)),
     ],
 )
 def test_every_bad_value_gets_one_line_that_names_the_setting(name: str, value: str) -> None:
@@ -136,6 +139,15 @@ def test_every_bad_value_gets_one_line_that_names_the_setting(name: str, value: 
     line = str(caught.value)
     assert line.startswith(name)
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, value in asdict(Settings()).items() if type(value) in (int, float)]
+)
+@pytest.mark.parametrize("value", [-1, 10**15])
+def test_no_number_is_without_bounds(name: str, value: int) -> None:
+    with pytest.raises(ConfigError, match=rf"^{name} \("):
+        load({name: value}, NOTHING)
 
 
 @pytest.mark.parametrize("name", [name for name in Settings.__struct_fields__ if name != "listen"])

@@ -12,6 +12,7 @@ from ringback.config import Settings
 from ringback.rules.retry import (
     ATTEMPTS_MAX,
     RETRY_AFTER_CHARACTERS_MAX,
+    WAIT_S_MAX,
     Delivered,
     GiveUp,
     Outcome,
@@ -130,6 +131,13 @@ def test_jitter_stays_within_its_share_of_the_wait(wait: float, share: float, lu
 def test_without_jitter_a_retry_is_never_early(wait: float, luck: float) -> None:
     rules = Rules((wait,), jitter=0, retry_after_s_max=60)
     assert 0 <= waited_ms(after_failure(rules=rules, luck=luck)) - wait * 1000 <= 1
+
+
+@pytest.mark.parametrize("wait", [1e17, 1e308])
+def test_a_wait_that_no_clock_holds_is_the_longest_that_one_does(wait: float) -> None:
+    rules = Rules((wait,), jitter=1, retry_after_s_max=60)
+    waited = waited_ms(after_failure(rules=rules, luck=WORST_LUCK))
+    assert WAIT_S_MAX * 1000 <= waited <= 2 * WAIT_S_MAX * 1000
 
 
 def test_jitter_goes_both_ways() -> None:
@@ -283,12 +291,14 @@ def test_a_schedule_in_figures() -> None:
         (5, float("nan"), 60, 5),
         (5, 2, float("nan"), 5),
         (5, 2, float("inf"), 5),
+        (5, 2, WAIT_S_MAX + 1, 5),
+        (1e308, 1, 1e308, 2),
     ],
 )
 def test_a_schedule_that_makes_no_sense_is_refused(
     base_s: float, factor: float, cap_s: float, attempts: int
 ) -> None:
-    with pytest.raises(ValueError, match=r"attempts must be|base must be"):
+    with pytest.raises(ValueError, match=r"attempts must be|base must be|base and cap may be"):
         exponential(base_s, factor=factor, cap_s=cap_s, attempts=attempts)
 
 

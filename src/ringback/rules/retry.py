@@ -15,6 +15,7 @@ from msgspec import Struct
 GONE: Final = 410
 RETRY_AFTER_CHARACTERS_MAX: Final = 64
 ATTEMPTS_MAX: Final = 100
+WAIT_S_MAX: Final = 2_592_000  # 30 days: any clock, and any column, holds the instant after it
 
 
 class Delivered(Struct, frozen=True):
@@ -64,7 +65,8 @@ def decide(
         return GiveUp(why, is_gone=True)
     if is_manual or number > len(rules.schedule_s):
         return GiveUp(why)
-    wait_s = rules.schedule_s[number - 1] * (1 + rules.jitter * (2 * luck - 1))
+    # Bounded here too, not only where it is set: a wait that cannot be stored would end the engine.
+    wait_s = min(rules.schedule_s[number - 1], WAIT_S_MAX) * (1 + rules.jitter * (2 * luck - 1))
     asked_s = retry_after_s(retry_after, now_ms) if retry_after else None
     if asked_s is not None:
         wait_s = max(wait_s, min(asked_s, rules.retry_after_s_max))
@@ -113,6 +115,8 @@ def exponential(base_s: float, *, factor: float, cap_s: float, attempts: int) ->
         raise ValueError(f"attempts must be from 1 to {ATTEMPTS_MAX}")
     if not (base_s > 0 and factor >= 1 and cap_s >= base_s) or not math.isfinite(cap_s):
         raise ValueError("base must be above 0, factor at least 1 and cap at least base")
+    if cap_s > WAIT_S_MAX:
+        raise ValueError(f"base and cap may be {WAIT_S_MAX} seconds (30 days) at most")
     schedule = []
     wait_s = base_s
     for _ in range(attempts - 1):

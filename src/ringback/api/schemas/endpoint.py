@@ -23,11 +23,11 @@ from ringback.api.schemas.words import (
     shown_as,
 )
 from ringback.model import SignatureScheme
+from ringback.rules.retry import ATTEMPTS_MAX, WAIT_S_MAX
 
 GRACE_S: Final = 86_400
 GRACE_S_MAX: Final = 604_800
 RETRIES_MAX: Final = 100
-RETRY_WAIT_S_MAX: Final = 2_592_000
 HEADERS_DELETED_MAX: Final = 100
 
 Url = Annotated[
@@ -39,7 +39,8 @@ SecretText = Annotated[
     str,
     Meta(description="whsec_… (HMAC) or whsk_… (Ed25519). Leave it out to have one made."),
 ]
-WaitSeconds = Annotated[float, Meta(ge=0, le=RETRY_WAIT_S_MAX)]
+WaitSeconds = Annotated[float, Meta(ge=0, le=WAIT_S_MAX)]
+PositiveWait = Annotated[float, Meta(gt=0, le=WAIT_S_MAX)]
 Headers = Annotated[dict[str, str], Meta(description="Sent along with every delivery.")]
 
 
@@ -50,10 +51,12 @@ class RetryIn(Struct, frozen=True, kw_only=True, rename="camel"):
         list[WaitSeconds] | None,
         Meta(description="Seconds before each retry; empty for no retries."),
     ] = None
-    base: Annotated[float | None, Meta(description="The first wait in seconds.")] = None
-    factor: Annotated[float, Meta(description="Each wait is this many times the last.")] = 2.0
-    cap: Annotated[float, Meta(description="No wait is longer, in seconds.")] = 86_400.0
-    attempts: Annotated[int, Meta(description="Attempts in all, the first included.")] = 10
+    base: Annotated[PositiveWait | None, Meta(description="The first wait in seconds.")] = None
+    factor: Annotated[float, Meta(ge=1, description="Each wait is this many times the last.")] = 2.0
+    cap: Annotated[PositiveWait, Meta(description="No wait is longer, in seconds.")] = 86_400.0
+    attempts: Annotated[
+        int, Meta(ge=1, le=ATTEMPTS_MAX, description="Attempts in all, the first included.")
+    ] = 10
 
 
 class RetryOut(Struct, frozen=True, kw_only=True, rename="camel"):
