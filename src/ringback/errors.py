@@ -6,6 +6,7 @@
     ├── EngineStopped            the engine ended by itself; start the service again
     ├── WorkersFailed            a worker process ended again and again; see why, start again
     ├── SecretError              a signing secret is malformed, too short or of the wrong kind
+    │   └── MainSecretNeeded     it is sealed with a main_secret that is not the one that is set
     ├── StoreError
     │   ├── StoreOwned           another process owns the SQLite file
     │   ├── StoreUnavailable     the database cannot be used just now (full, locked, gone)
@@ -66,6 +67,10 @@ class WorkersFailed(RingbackError):
 
 class SecretError(RingbackError):
     """A signing secret is malformed, too short or of the wrong kind."""
+
+
+class MainSecretNeeded(SecretError):
+    """A stored secret is sealed with a main secret that is not the one that is set."""
 
 
 class StoreError(RingbackError):

@@ -44,11 +44,15 @@ class SignatureScheme(StrEnum):
 class Secret(Struct, frozen=True):
     """A signing key as text (`whsec_…` or `whsk_…`); `expires_at_ms` is set on rotated-out keys.
 
+    One that was sealed and does not open is still there: its `key` is the sealed text, to be stored
+    again as it is, and `why_closed` says what to do. Nothing is signed with it.
+
     `repr` never shows the key: secrets must not reach a log.
     """
 
     key: str
     expires_at_ms: int | None = None
+    why_closed: str = ""
 
     def __repr__(self) -> str:
         return f"Secret({self.key[:5]}_…, expires_at_ms={self.expires_at_ms})"

@@ -69,9 +69,9 @@ def serve(settings: Settings, *, beside: Beside = nothing, berth: Berth | None =
     """Run the service until SIGTERM or SIGINT, then drain. A second signal ends it at once.
 
     `beside` is entered when the service answers and left before it stops. With a `berth` it is one
-    of several workers, and its connections come from there. Raises ConfigError, CannotListen, or a
-    StoreError if it cannot start, EngineStopped if it could not go on, and when it was stopped the
-    StoreError for which it wrote nothing any more, if there was one.
+    of several workers, and its connections come from there. Raises ConfigError, MainSecretNeeded,
+    CannotListen, or a StoreError if it cannot start, EngineStopped if it could not go on, and when
+    it was stopped the StoreError for which it wrote nothing any more, if there was one.
     """
     check(settings)
     log = configure(settings.log_level, settings.log_format)

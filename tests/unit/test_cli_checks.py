@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from ringback.cli import checks
 from ringback.cli.check_endpoint import answered, clock_against, endpoint
@@ -19,6 +20,8 @@ from ringback.config import Settings
 from ringback.front import Front
 from ringback.model import Timings
 from ringback.store.sqlite.migrate import up
+from ringback.store.sqlite.store import open_store
+from ringback.testing.stores import StillClock, World
 from ringback.wire.port import Reply
 
 STRONG = "x" * 32
@@ -113,6 +116,22 @@ def test_what_is_no_database_fails(tmp_path: Path) -> None:
     path = tmp_path / "ringback.db"
     path.write_bytes(b"no database at all" * 1_000)
     assert levels(checks.database(at(path)))["database"] == "fail"
+
+
+def test_secrets_of_another_main_secret_fail(tmp_path: Path) -> None:
+    path = tmp_path / "ringback.db"
+    ours = replace(at(path), main_secret=STRONG)
+    assert list(checks.sealed(ours)) == []
+    with asyncio.Runner() as runner:
+        store = runner.run(open_store(path, ours, Clock()))
+        world = World(runner, store, StillClock())
+        world.endpoint(world.app())
+        runner.run(store.close())
+
+    assert list(checks.sealed(ours)) == []
+    (finding,) = checks.sealed(at(path))
+    assert (finding.level, finding.subject) == ("fail", "main_secret")
+    assert "start with that one" in finding.detail
 
 
 def test_a_missing_directory_fails(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import time
 import pytest
 import standardwebhooks
 import stripe as stripe_package
+from msgspec.structs import replace
 
 from ringback.errors import SecretError
 from ringback.model import Secret, SignatureScheme
@@ -130,6 +131,16 @@ def test_nothing_is_sent_unsigned(scheme: SignatureScheme) -> None:
         signed(scheme)
     with pytest.raises(SecretError, match="no signing secret"):
         signed(scheme, Secret(WHSEC, expires_at_ms=NOW_MS), Secret(WHSK, expires_at_ms=1))
+
+
+@pytest.mark.parametrize("scheme", SignatureScheme)
+def test_a_secret_that_did_not_open_signs_nothing(scheme: SignatureScheme) -> None:
+    closed = Secret("sealed1:00000000:AAAA", why_closed="start with that one")
+    old = replace(closed, expires_at_ms=NOW_MS + 1)
+
+    assert signed(scheme, Secret(WHSEC), old) == signed(scheme, Secret(WHSEC))
+    with pytest.raises(SecretError, match="start with that one"):
+        signed(scheme, closed, Secret(OLD_WHSEC, expires_at_ms=NOW_MS + 1))
 
 
 @pytest.mark.parametrize("scheme", [SignatureScheme.STRIPE, SignatureScheme.GITHUB])

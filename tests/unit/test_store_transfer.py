@@ -288,7 +288,7 @@ def test_a_target_that_holds_something_else_is_refused(file: Path, url: str) -> 
 
 def test_another_main_secret_moves_nothing(file: Path, url: str) -> None:
     for wrong in ("", "w" * 32):
-        with pytest.raises(ConfigError, match="3 endpoints do not open"):
+        with pytest.raises(RingbackError, match="start with that one"):
             moved(file, url, settings={"main_secret": wrong})
     assert not query_value(url, "SELECT count(*) FROM progress")
 

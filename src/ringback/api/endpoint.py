@@ -234,10 +234,11 @@ async def _update(
 
 
 def _valid_secrets(endpoint: Endpoint, now_ms: int) -> list[str]:
+    """Those that sign."""
     return [
         secret.key
         for secret in endpoint.secrets
-        if secret.expires_at_ms is None or secret.expires_at_ms > now_ms
+        if not secret.why_closed and (secret.expires_at_ms is None or secret.expires_at_ms > now_ms)
     ]
 
 

@@ -24,7 +24,7 @@ from ringback.api.schemas.endpoint import (
     StatsQuery,
 )
 from ringback.engine.accept import Draft
-from ringback.errors import BadRequest, Conflict, Invalid, NotFound
+from ringback.errors import BadRequest, Conflict, Invalid, NotFound, Unavailable
 from ringback.model import Endpoint, EventType, Secret
 from ringback.store.port import EndpointStats
 
@@ -51,8 +51,10 @@ _NO_PAYLOAD: Final = (b"", b"null")
 
 
 async def get_secret(call: Call[None, object]) -> Answer:
-    found = await endpoint.of_call(call)
-    return reply(200, EndpointSecretOut(key=rules.shown_secret(found.secrets[0].key)))
+    current = (await endpoint.of_call(call)).secrets[0]
+    if current.why_closed:
+        raise Unavailable(f"It cannot be shown: {current.why_closed}.")
+    return reply(200, EndpointSecretOut(key=rules.shown_secret(current.key)))
 
 
 async def rotate_secret(call: Call[None, EndpointSecretRotateIn]) -> Answer:
@@ -92,7 +94,7 @@ def _rotated(
         if old.key != key and (old.expires_at_ms is None or old.expires_at_ms > now_ms)
     ]
     if grace_ms > 0:
-        kept.insert(0, Secret(current.key, now_ms + grace_ms))
+        kept.insert(0, structs.replace(current, expires_at_ms=now_ms + grace_ms))
     if len(kept) > old_max:
         raise BadRequest(
             f"{old_max} old secrets of this endpoint are still valid; wait until one expires,"

@@ -17,7 +17,7 @@ from msgspec import Struct
 from ringback.clock import Clock
 from ringback.config import PREFIX, Settings, masked, weakness_of_key
 from ringback.database import check_url, is_postgres, sqlite_path
-from ringback.errors import RingbackError
+from ringback.errors import MainSecretNeeded, RingbackError
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -87,6 +87,24 @@ def database(settings: Settings) -> Iterable[Finding]:
     else:
         yield _sound(path)
     yield _room(path.parent)
+
+
+def sealed(settings: Settings) -> Iterable[Finding]:
+    """Something only when what is sealed in the database needs another main secret."""
+    try:
+        if is_postgres(settings):
+            check_url(settings)
+            from ringback.store.postgres.sealed import check_database
+
+            asyncio.run(check_database(settings))
+        elif (path := sqlite_path(settings)).exists():
+            from ringback.store.sqlite.sealed import check_file
+
+            check_file(path, settings)
+    except MainSecretNeeded as error:
+        yield Finding("fail", "main_secret", str(error))
+    except RingbackError:
+        return  # told by the check of the database
 
 
 def clock(now_ms: int) -> Finding:

@@ -52,6 +52,7 @@ def _all(chosen: Chosen, *, url: str | None, secret: str | None, server: str) ->
         has_dev_secret = read_secret(Path.cwd()) is not None
         findings += checks.secrets(settings, has_dev_secret=has_dev_secret)
         findings += checks.database(settings)
+        findings += checks.sealed(settings)
     except ConfigError as error:
         return [*findings, Finding("fail", "settings", str(error))]
     findings += [checks.clock(Clock().now_ms()), checks.open_files(settings), _running(server)]

@@ -33,9 +33,10 @@ def signed_headers(
     """The headers as wire bytes, each line with its CRLF.
 
     `secrets` are unsealed, the current one first; those that expired at or before `now_ms` are left
-    out. `standard` and `stripe` sign with all the others, `github` with the first of them only.
-    Raises SecretError if none is left, if one is malformed, or if the scheme cannot use one that
-    would sign: nothing is ever sent unsigned.
+    out, and old ones that did not open. `standard` and `stripe` sign with all the others, `github`
+    with the first of them only. Raises SecretError if none is left, if the current one did not
+    open, if one is malformed, or if the scheme cannot use one that would sign: nothing is ever sent
+    unsigned.
     """
     texts = _valid(secrets, now_ms)
     if scheme is SignatureScheme.STANDARD:
@@ -68,11 +69,13 @@ def check_scheme(scheme: SignatureScheme, secret_text: str) -> None:
 
 
 def _valid(secrets: Sequence[Secret], now_ms: int) -> list[str]:
-    texts = [
-        secret.key
+    valid = [
+        secret
         for secret in secrets
         if secret.expires_at_ms is None or now_ms < secret.expires_at_ms
     ]
-    if not texts:
+    if not valid:
         raise SecretError("the endpoint has no signing secret that is still valid; rotate it")
-    return texts
+    if valid[0].why_closed:
+        raise SecretError(valid[0].why_closed)
+    return [secret.key for secret in valid if not secret.why_closed]

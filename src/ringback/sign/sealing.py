@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from ringback.errors import SecretError
+from ringback.errors import MainSecretNeeded, SecretError
 from ringback.sign.secret import HMAC_PREFIX, PRIVATE_PREFIX
 
 NONCE_BYTES: Final = 12
@@ -39,6 +39,11 @@ _FORM_OF_ANOTHER_VERSION: Final = re.compile(r"sealed(?!1:)[0-9]+:")
 def owner(tenant_id: str, endpoint_id: str) -> bytes:
     """The `aad` of an endpoint's secrets. Ids never change and hold no NUL, so this is unique."""
     return f"{tenant_id}\0{endpoint_id}".encode()
+
+
+def is_sealed(text: str) -> bool:
+    """Whether a stored text needs a main secret to be read."""
+    return not text.startswith(_UNSEALED)
 
 
 class Sealer:
@@ -73,19 +78,19 @@ class Sealer:
     def open(self, sealed: str, *, aad: bytes) -> str:
         """The secret behind a stored text; one that was never sealed is returned as it is.
 
-        Raises SecretError if it was sealed with another main secret, for another owner, by a newer
-        version, or is damaged.
+        Raises MainSecretNeeded if it was sealed with another main secret, SecretError if for
+        another owner, by a newer version, or if it is damaged.
         """
         if sealed.startswith(_UNSEALED):
             return sealed
         key_id, ciphertext = _split(sealed)
         if self._cipher is None:
-            raise SecretError(
+            raise MainSecretNeeded(
                 f"the stored secret is sealed with main_secret {key_id} and none is set;"
                 " start with that one"
             )
         if key_id != self._key_id:
-            raise SecretError(
+            raise MainSecretNeeded(
                 f"the stored secret is sealed with another main_secret ({key_id}, this one is"
                 f" {self._key_id}); start with that one"
             )

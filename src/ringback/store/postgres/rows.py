@@ -1,6 +1,7 @@
 """Rows as nouns and back. The columns are in the order in which the queries name them.
 
-Endpoint secrets are sealed on the way in and opened on the way out; nothing else sees them sealed.
+Endpoint secrets are sealed on the way in and opened on the way out. One that does not open is kept
+as it is, and says why: it stops the deliveries of its endpoint, and nothing else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from ringback.clock import Clock
+from ringback.errors import SecretError
 from ringback.model import (
     Application,
     Attempt,
@@ -232,7 +234,6 @@ class EndpointRows:
         )
 
     def endpoint(self, row: Sequence[Any]) -> Endpoint:
-        """Raises SecretError when a secret cannot be opened."""
         return Endpoint(
             id=row[0],
             app_id=row[1],
@@ -257,23 +258,27 @@ class EndpointRows:
     def _sealed(self, endpoint: Endpoint) -> str:
         aad = owner(endpoint.app_id, endpoint.id)
         return as_json(
-            [
-                (
-                    self._sealer.seal(
-                        secret.key, aad=aad, nonce=self._clock.token_bytes(NONCE_BYTES)
-                    ),
-                    secret.expires_at_ms,
-                )
-                for secret in endpoint.secrets
-            ]
+            [(self._seal(secret, aad), secret.expires_at_ms) for secret in endpoint.secrets]
         )
+
+    def _seal(self, secret: Secret, aad: bytes) -> str:
+        if secret.why_closed:
+            return secret.key
+        nonce = self._clock.token_bytes(NONCE_BYTES)
+        return self._sealer.seal(secret.key, aad=aad, nonce=nonce)
 
     def _opened(self, app_id: str, endpoint_id: str, text: str) -> tuple[Secret, ...]:
         aad = owner(app_id, endpoint_id)
         return tuple(
-            Secret(self._sealer.open(sealed, aad=aad), expires_at_ms)
+            self._open(sealed, aad, expires_at_ms)
             for sealed, expires_at_ms in _decode_secrets(text)
         )
+
+    def _open(self, sealed: str, aad: bytes, expires_at_ms: int | None) -> Secret:
+        try:
+            return Secret(self._sealer.open(sealed, aad=aad), expires_at_ms)
+        except SecretError as error:
+            return Secret(sealed, expires_at_ms, str(error))
 
 
 # ---- event types, tasks -------------------------------------------------------------------------

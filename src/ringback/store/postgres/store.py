@@ -19,6 +19,7 @@ from ringback.store.postgres.path import PostgresPath
 from ringback.store.postgres.pool import Pool
 from ringback.store.postgres.resources import PostgresResources
 from ringback.store.postgres.rows import EndpointRows
+from ringback.store.postgres.sealed import check_secrets
 from ringback.store.postgres.tending import PostgresTending
 from ringback.store.transfer.mark import check_no_transfer
 from ringback.store.trouble import Trouble
@@ -49,13 +50,15 @@ class PostgresStore:
 async def open_store(settings: Settings, clock: Clock) -> PostgresStore:
     """Connect to the database that the settings name, and bring its schema up to date.
 
-    Raises ConfigError, StoreUnavailable, StoreCorrupt or SchemaMismatch.
+    Raises ConfigError, MainSecretNeeded, StoreUnavailable, StoreCorrupt or SchemaMismatch.
     """
     servers = Servers(settings)
+    sealer = Sealer(settings.main_secret)
     connection = await servers.connect()
     try:
         await migrate(connection, now_ms=clock.now_ms())
         await check_no_transfer(connection)
+        await check_secrets(connection, sealer)
         await _make_partitions(connection, settings, clock)
     except FAULTS as error:
         connection.terminate()
@@ -69,7 +72,7 @@ async def open_store(settings: Settings, clock: Clock) -> PostgresStore:
     database = Database(
         writers,
         Pool(servers.connect, settings.postgres_readers, wait_s=wait_s, clock=clock),
-        endpoints=EndpointRows(Sealer(settings.main_secret), clock),
+        endpoints=EndpointRows(sealer, clock),
         clock=clock,
         trouble=Trouble(clock),
         is_pooled=settings.postgres_pgbouncer,

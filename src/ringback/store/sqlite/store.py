@@ -28,6 +28,7 @@ from ringback.store.sqlite.place import Place
 from ringback.store.sqlite.readers import InlineReaders, Readers
 from ringback.store.sqlite.resources import SqliteResources
 from ringback.store.sqlite.rows import EndpointRows
+from ringback.store.sqlite.sealed import check_secrets
 from ringback.store.sqlite.sql import query
 from ringback.store.sqlite.tending import SqliteTending
 from ringback.store.sqlite.writer import InlineWriter, Writer
@@ -96,7 +97,8 @@ async def open_store(
     `connection` (made by `open_memory`) is used instead of a new database, and stays open, so that
     a simulated crash can drop the store and keep what was committed.
 
-    Raises ConfigError, StoreOwned, StoreCorrupt, StoreUnavailable or SchemaMismatch.
+    Raises ConfigError, MainSecretNeeded, StoreOwned, StoreCorrupt, StoreUnavailable or
+    SchemaMismatch.
     """
     if str(path) == MEMORY:
         return _open_inline(connection or open_memory(settings), settings, clock, holding=None)
@@ -133,12 +135,13 @@ def _open_inline(
     holding: Holding | None,
 ) -> SqliteStore:
     trouble = Trouble(clock)
-    _take_over(connection, clock, trouble)
+    sealer = Sealer(settings.main_secret)
+    _take_over(connection, sealer, clock, trouble)
     guard = Guard(trouble, None if holding is None else holding.place())
     database = Database(
         InlineWriter(connection, guard, closes=holding is not None),
         InlineReaders(connection, guard),
-        endpoints=EndpointRows(Sealer(settings.main_secret), clock),
+        endpoints=EndpointRows(sealer, clock),
         clock=clock,
     )
     return SqliteStore(database, trouble, holding)
@@ -148,7 +151,8 @@ def _open_threaded(
     connection: sqlite3.Connection, settings: Settings, clock: Clock, *, holding: Holding
 ) -> SqliteStore:
     trouble = Trouble(clock)
-    _take_over(connection, clock, trouble)
+    sealer = Sealer(settings.main_secret)
+    _take_over(connection, sealer, clock, trouble)
     guard = Guard(trouble, holding.place())
     database = Database(
         Writer(connection, guard),
@@ -158,15 +162,18 @@ def _open_threaded(
             count=settings.sqlite_readers,
             clock=clock,
         ),
-        endpoints=EndpointRows(Sealer(settings.main_secret), clock),
+        endpoints=EndpointRows(sealer, clock),
         clock=clock,
     )
     return SqliteStore(database, trouble, holding)
 
 
-def _take_over(connection: sqlite3.Connection, clock: Clock, trouble: Trouble) -> None:
+def _take_over(
+    connection: sqlite3.Connection, sealer: Sealer, clock: Clock, trouble: Trouble
+) -> None:
     """Migrate, and fence whoever wrote before: the owner is the only one that may."""
     migrate(connection, now_ms=clock.now_ms())
+    check_secrets(connection, sealer)
     [outcome] = commit_together(
         connection,
         [Transaction(lambda db: db.execute(query("fence_all_nodes")).rowcount)],
