@@ -144,6 +144,11 @@ class Message(Struct, frozen=True):
         """The bytes to send and sign."""
         return self.payload if self.raw_body is None else self.raw_body
 
+    @property
+    def size(self) -> int:
+        """How many bytes of it are in memory: the payload is, even when something else is sent."""
+        return len(self.payload or b"") + len(self.raw_body or b"")
+
 
 class Timings(Struct, frozen=True):
     """Milliseconds since the attempt began, of each phase that took place."""

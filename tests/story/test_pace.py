@@ -20,7 +20,7 @@ from ringback.testing.collector import Arrival, Collector
 from ringback.testing.eventually import eventually
 from ringback.testing.process import token
 from ringback.testing.quiet import QuietLog
-from ringback.testing.shop import Shop, loopback
+from ringback.testing.shop import EVENT_TYPE, Shop, loopback
 
 RATE = 20
 KIB = 1024
@@ -285,6 +285,49 @@ def test_bytes_in_memory_are_bounded_and_large_messages_arrive_all_the_same(
             assert set(
                 Counter((each.msg_id, each.path) for each in receiver.arrivals).values()
             ) == {1}
+
+    run(story())
+
+
+def test_what_is_posted_but_not_sent_counts_as_memory_too(tmp_path: Path) -> None:
+    """A message keeps its payload beside the raw body that goes out instead."""
+    size = 64 * KIB
+    raw = {"transformationsParams": {"rawPayload": "<x/>"}}
+
+    async def story() -> None:
+        async with (
+            Collector(lambda _: None) as receiver,
+            service(tmp_path, delivery_timeout_s=60, queue_bytes_max=4 * size) as (shop, engine),
+        ):
+            endpoint_id = await shop.endpoint(receiver.url())
+            for _ in range(8):
+                await shop.publish({"x": "x" * size}, **raw)
+            held = engine.dispatcher.held + engine.dispatcher.in_flight
+            assert held * size <= engine.dispatcher.bytes <= 4 * size
+            refused = await shop.caller.post(
+                f"{shop.path}/msg",
+                {"eventType": EVENT_TYPE, "payload": {"x": "x" * 4 * size}, **raw},
+            )
+            assert refused.status == 503
+            receiver.answer = lambda _: 200
+            receiver.release()
+            await receiver.received(8)
+            await eventually(lambda: shop.waiting(endpoint_id), lambda left: left == 0)
+            await eventually(idle(engine), lambda held: held == (0, 0, 0))
+
+    run(story())
+
+
+def test_a_resend_takes_and_gives_back_the_same_memory(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Collector() as receiver, service(tmp_path) as (shop, engine):
+            endpoint_id = await shop.endpoint(receiver.url())
+            raw = {"transformationsParams": {"rawPayload": "<x/>"}}
+            msg_id = await shop.publish({"x": "x" * KIB}, **raw)
+            await receiver.received(1)
+            await shop.resend(msg_id, endpoint_id)
+            await receiver.received(2)
+            await eventually(idle(engine), lambda held: held == (0, 0, 0))
 
     run(story())
 

@@ -62,7 +62,7 @@ class _Entry:
     ) -> None:
         self.new = new
         self.plans = plans
-        self.size = len(new.message.body or b"")
+        self.size = new.message.size
         self.done = done
 
 
@@ -158,7 +158,7 @@ class Acceptor:
         return message
 
     def _join_batch(self, draft: Draft, routes: AppRoutes) -> _Entry:
-        size = len(draft.payload if draft.raw_body is None else draft.raw_body)
+        size = len(draft.payload) + len(draft.raw_body or b"")
         self._refuse_if_full(size)
         now_ms = self._clock.now_ms()
         message = Message(

@@ -59,7 +59,7 @@ class Job:
         self.batch = batch
         self.message = message
         self.is_claimed = False
-        self.size = len(message.body or b"") if message is not None else 0
+        self.size = message.size if message is not None else 0
 
 
 class AppLanes:

@@ -49,8 +49,7 @@ class Replayer:
             raise BadRequest("The endpoint is disabled; enable it, then resend.")
         delivery = Delivery(app.id, message.id, endpoint.id, 0, Trigger.MANUAL)
         now_ms = self._clock.now_ms()
-        size = len(message.body)
-        due_at_ms = self._dispatcher.place(plan, size, now_ms)
+        due_at_ms = self._dispatcher.place(plan, message.size, now_ms)
         if due_at_ms == RESERVED:
             await self._hand_off(plan, delivery, message)
         else:
