@@ -54,6 +54,21 @@ def test_a_lapsed_lease_that_nobody_fenced_is_renewed(world: World) -> None:
     assert (standing.is_leader, standing.has_lapsed) == (True, False)
 
 
+def test_a_node_knows_when_the_first_of_the_others_will_lapse(world: World) -> None:
+    assert world.renew().lapses_in_ms is None
+    other, third = world.join(), world.join(role="api")
+    world.renew(third, lease_ms=LEASE_MS // 2)
+    lapses_in_ms = world.renew(lease_ms=1).lapses_in_ms
+    assert lapses_in_ms is not None
+    assert 0 < lapses_in_ms <= LEASE_MS // 2
+    world.renew(third, lease_ms=0)
+    lapses_in_ms = world.renew().lapses_in_ms
+    assert lapses_in_ms is not None
+    assert LEASE_MS // 2 < lapses_in_ms <= LEASE_MS
+    world.run(world.store.nodes.leave(other))
+    assert world.renew().lapses_in_ms is None
+
+
 def test_nodes_are_listed_with_what_they_hold(world: World) -> None:
     app = world.app()
     endpoints = [world.endpoint(app) for _ in range(3)]

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+import pytest
+
 from ringback.config import Settings
-from ringback.engine.lease import Tenure
+from ringback.engine.lease import LAPSE_SLACK_S, RENEWALS_PER_LEASE, Tenure
 from ringback.errors import Fenced, StoreUnavailable
 from ringback.store.nodes import Grant, NodeAbout, NodeState, Standing, Want
 from ringback.store.port import Lease
@@ -21,6 +23,8 @@ class Registry:
         self.ahead_ms = 0
         self.took_s = 0.0
         self.skew_ms = 0
+        self.lapses_in_ms: int | None = None
+        self.renewed_s: list[float] = []
         self.trouble: Exception | None = None
         self._clock = clock
 
@@ -32,13 +36,14 @@ class Registry:
         return Lease(about.host, self.epochs)
 
     async def renew(self, lease: Lease, *, lease_ms: int, skew_ms: int = 0) -> Standing:
+        self.renewed_s.append(self._clock.monotonic())
         if self.trouble is not None:
             raise self.trouble
         self.skew_ms = skew_ms
         await self._clock.sleep(self.took_s / 2)
         now_ms = self._clock.now_ms() + self.ahead_ms
         await self._clock.sleep(self.took_s / 2)
-        return Standing(now_ms, 2, (self.epochs, 9), True, False)
+        return Standing(now_ms, 2, (self.epochs, 9), True, False, self.lapses_in_ms)
 
     async def leave(self, lease: Lease) -> None:
         self.epochs = -1
@@ -201,6 +206,22 @@ def test_a_node_knows_its_peers_its_batches_and_whether_it_leads() -> None:
         await told.tenure.renew()
         assert not told.tenure.holds(batch_id)
         assert len(told.standings) == 2
+
+    run(story)
+
+
+def test_a_lease_that_ends_is_looked_after_at_that_instant_and_once() -> None:
+    async def story(told: Told) -> None:
+        told.registry.lapses_in_ms = 4_000
+        await told.tenure.join()
+        began_s = told.clock.monotonic()
+        told.registry.trouble = StoreUnavailable("away")
+        keeping = asyncio.create_task(told.tenure.keep())
+        await told.clock.sleep(4.0 + LAPSE_SLACK_S + 0.001)
+        assert told.registry.renewed_s[1:] == [pytest.approx(began_s + 4.0 + LAPSE_SLACK_S)]
+        await told.clock.sleep(SETTINGS.lease_s / RENEWALS_PER_LEASE - 1.0)
+        assert len(told.registry.renewed_s) == 2
+        keeping.cancel()
 
     run(story)
 

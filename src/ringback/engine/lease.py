@@ -9,6 +9,7 @@ Batch ids are `epoch << 32 | n`, so no two nodes share one.
 """
 
 import asyncio
+import math
 import os
 import socket
 from collections.abc import Callable
@@ -25,6 +26,9 @@ from ringback.store.nodes import NodeAbout, Nodes, Standing
 from ringback.store.port import Lease
 
 RENEWALS_PER_LEASE: Final = 3
+# Whose lease ran out is looked after so much later; by the next node, if the first one does not.
+LAPSE_SLACK_S: Final = 0.02
+LAPSE_SLACK_S_MAX: Final = 0.5
 SKEW_MS_MAX: Final = 1_000  # clocks of nodes and database that differ by more are worth a warning
 EPOCH_BITS: Final = 32  # of a batch id, below the epoch
 
@@ -61,6 +65,7 @@ class Tenure:
         self._batches = 0
         self._is_in_doubt = False
         self._is_skewed = False
+        self._lapse_at_s = math.inf
         self._hurry = asyncio.Event()
         self.standing = Standing(0, 1, (), False, False)
         self.until_ms = 0
@@ -123,12 +128,13 @@ class Tenure:
         await self._prolong()
 
     async def keep(self) -> None:
-        """Renew for ever."""
+        """Renew for ever: in time, in a hurry, and when another's lease should run out."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.lease_s / RENEWALS_PER_LEASE):
+                async with asyncio.timeout(self._rest_s):
                     await self._hurry.wait()
             self._hurry.clear()
+            self._lapse_at_s = math.inf  # one that was looked after in vain is left to the next
             await self.renew()
 
     async def renew(self) -> None:
@@ -147,6 +153,19 @@ class Tenure:
     def _lease_ms(self) -> int:
         return int(self._settings.lease_s * 1000)
 
+    @property
+    def _rest_s(self) -> float:
+        in_time_s = self._settings.lease_s / RENEWALS_PER_LEASE
+        return min(in_time_s, max(0.0, self._lapse_at_s - self._clock.monotonic()))
+
+    def _note_lapse(self, standing: Standing) -> None:
+        """When to ask who has lapsed; those who could adopt do so one after the other."""
+        lapses_in_ms, workers = standing.lapses_in_ms, standing.workers
+        self._lapse_at_s = math.inf
+        if lapses_in_ms is not None and self.lease.epoch in workers:
+            slack_s = min(LAPSE_SLACK_S * (1 + workers.index(self.lease.epoch)), LAPSE_SLACK_S_MAX)
+            self._lapse_at_s = self._clock.monotonic() + lapses_in_ms / 1000 + slack_s
+
     async def _prolong(self) -> None:
         began_ms, began_s = self._clock.now_ms(), self._clock.monotonic()
         standing = await self._nodes.renew(
@@ -158,6 +177,7 @@ class Tenure:
         took_ms = (self._clock.monotonic() - began_s) * 1000
         self._note_skew(standing.now_ms - began_ms - took_ms / 2, took_ms / 2)
         self.standing = standing
+        self._note_lapse(standing)
         self._on_standing(standing)
 
     def _note_skew(self, skew_ms: float, error_ms: float) -> None:

@@ -30,6 +30,7 @@ class Standing(Struct, frozen=True):
     `workers` are the epochs of the nodes that deliver and whose lease stands, in order, and
     `node_count` counts the others too. The leader is the oldest worker that nobody has fenced, so
     there is never more than one. `has_lapsed`: somebody's lease ran out, and nobody fenced it yet.
+    `lapses_in_ms` is when the first of the other leases that stand will, None without any other.
     """
 
     now_ms: int
@@ -37,6 +38,7 @@ class Standing(Struct, frozen=True):
     workers: tuple[int, ...]
     is_leader: bool
     has_lapsed: bool
+    lapses_in_ms: int | None = None
 
 
 class NodeState(Struct, frozen=True, array_like=True):

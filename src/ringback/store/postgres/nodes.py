@@ -30,8 +30,8 @@ class PostgresNodes:
         rows = await self._database.call(query("renew_node"), *values)
         if not rows:
             raise fenced()
-        now_ms, count, workers, is_leader, has_lapsed = rows[0]
-        return Standing(now_ms, count, tuple(workers), is_leader, has_lapsed)
+        now_ms, count, workers, is_leader, has_lapsed, lapses_in_ms = rows[0]
+        return Standing(now_ms, count, tuple(workers), is_leader, has_lapsed, lapses_in_ms)
 
     async def leave(self, lease: Lease) -> None:
         async def run(connection: Connection) -> None:

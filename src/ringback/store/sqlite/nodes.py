@@ -82,11 +82,14 @@ def list_nodes(connection: sqlite3.Connection, *, now_ms: int) -> list[NodeState
 
 def _standing(connection: sqlite3.Connection, lease: Lease, now_ms: int) -> Standing:
     nodes = connection.execute(query("list_standing_nodes"), (now_ms,)).fetchall()
-    workers = [(epoch, is_alive) for epoch, role, is_alive in nodes if role != "api"]
+    standing = [(epoch, role) for epoch, role, left_ms in nodes if left_ms > 0]
+    workers = [epoch for epoch, role, _ in nodes if role != "api"]
+    others_ms = [left_ms for epoch, _, left_ms in nodes if epoch != lease.epoch and left_ms > 0]
     return Standing(
         now_ms=now_ms,
-        node_count=sum(is_alive for *_, is_alive in nodes),
-        workers=tuple(epoch for epoch, is_alive in workers if is_alive),
-        is_leader=bool(workers) and workers[0][0] == lease.epoch,
-        has_lapsed=not all(is_alive for *_, is_alive in nodes),
+        node_count=len(standing),
+        workers=tuple(epoch for epoch, role in standing if role != "api"),
+        is_leader=workers[:1] == [lease.epoch],
+        has_lapsed=len(standing) < len(nodes),
+        lapses_in_ms=min(others_ms, default=None),
     )
