@@ -14,12 +14,13 @@ from ringback.clock import Clock
 from ringback.config import Settings
 from ringback.database import open_database
 from ringback.errors import ConfigError, Invalid, SchemaMismatch, StoreUnavailable
-from ringback.model import Endpoint, Secret, SignatureType
+from ringback.model import Application, Endpoint, Secret, SignatureType
 from ringback.sign.secret import generate
 from ringback.store.port import Store
 from ringback.store.svix.secrets import SvixSecrets
 from ringback.store.svix.source import open_svix
 from ringback.store.svix.walk import Moved, move
+from ringback.testing import nouns
 from ringback.testing.postgres import shared_server
 from ringback.testing.svix_database import ED25519, SvixDatabase, secret_text, stored_key
 
@@ -29,6 +30,9 @@ OTHER_APP = "app_2XbIzFvkWUYLUoNiKQOuI7nrBbH"
 PLAIN, SEALED, LEGACY, PAIR = (f"ep_2XbIzFvkWUYLUoNiKQOuI7nrBb{letter}" for letter in "ABCD")
 MAIN_SECRET = "svix's main secret"
 KEY = bytes(range(32))
+LATER = "ep_2XbIzFvkWUYLUoNiKQOuI7nrBbE"
+OWN = nouns.endpoint(id="ep_own", app_id=APP, uid="later", version=0)
+APP_OF_ANOTHER = Application("app_later", "org_another", "Later", None, None, {}, 0, 0, 0)
 AT_MS = 1_746_093_600_123  # AT of `svix_database`
 NOW_MS = AT_MS + 1_000
 
@@ -119,11 +123,14 @@ def moved(
     *,
     main_secret: str = MAIN_SECRET,
     accept: Callable[[Endpoint], Endpoint] = as_it_is,
+    updates: bool = False,
 ) -> Moved:
     async def run(store: Store) -> Moved:
         async with open_svix(svix.url) as source:
             secrets = SvixSecrets(main_secret)
-            return await move(source, store, secrets=secrets, accept=accept, now_ms=NOW_MS)
+            return await move(
+                source, store, secrets=secrets, accept=accept, now_ms=NOW_MS, updates=updates
+            )
 
     outcome: Moved = within(target, run)
     return outcome
@@ -231,6 +238,80 @@ def test_what_the_target_has_otherwise_stays(svix: SvixDatabase, target: Setting
     assert {problem.split(":")[0] for problem in problems} == {PLAIN, APP}
 
 
+def test_what_was_changed_since_is_taken_along_when_it_is_asked_for(
+    svix: SvixDatabase, target: Settings
+) -> None:
+    moved(svix, target)
+    asyncio.run(svix.run("UPDATE endpoint SET disabled = true, uid = NULL WHERE id = $1", PLAIN))
+    asyncio.run(svix.run("UPDATE endpoint SET key = $2 WHERE id = $1", LEGACY, b"n" * 24))
+    asyncio.run(svix.run("UPDATE application SET name = 'New' WHERE id = $1", APP))
+    asyncio.run(svix.run("UPDATE eventtype SET deleted = true WHERE name = 'invoice.paid'"))
+    assert moved(svix, target, updates=True) == Moved(2, 4, 2, (ORG,), 4, ())
+    assert moved(svix, target) == Moved(2, 4, 2, (ORG,), 0, ())
+
+    async def look(store: Store) -> None:
+        legacy = await store.resources.get_endpoint(APP, LEGACY)
+        assert legacy is not None
+        assert legacy.secrets == (Secret(secret_text(b"n" * 24)),)
+
+    within(target, look)
+
+
+def test_what_only_has_the_same_id_is_not_updated(svix: SvixDatabase, target: Settings) -> None:
+    own = Application(APP, ORG, "Ours", None, None, {}, 0, 0, 0)
+    within(target, lambda store: store.resources.create_app(own))
+    [problem] = moved(svix, target, updates=True).problems
+    assert problem.startswith(f"{APP}: the target has something else")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda store: store.resources.delete_endpoint(APP, PLAIN, at_ms=NOW_MS), PLAIN),
+        (lambda store: store.resources.delete_app(ORG, OTHER_APP, at_ms=NOW_MS), OTHER_APP),
+        (lambda store: store.resources.create_endpoint(OWN, endpoints_max=9), LATER),
+        (lambda store: store.resources.create_app(APP_OF_ANOTHER), "app_later"),
+    ],
+    ids=["deleted endpoint", "deleted application", "uid of an endpoint", "other organization"],
+)
+@pytest.mark.parametrize("updates", [False, True])
+def test_an_id_or_uid_that_is_taken_is_named_before_anything_is_written(
+    svix: SvixDatabase,
+    target: Settings,
+    spoil: Callable[[Store], Any],
+    named: str,
+    updates: bool,
+) -> None:
+    moved(svix, target)
+    within(target, spoil)
+    asyncio.run(add_later(svix))
+    outcome = moved(svix, target, updates=updates)
+    assert [problem.split(":")[0] for problem in outcome.problems] == [named]
+    assert outcome.written == 0
+
+    async def look(store: Store) -> None:
+        assert await store.resources.get_app(ORG, "app_last") is None
+
+    within(target, look)
+
+
+async def add_later(svix: SvixDatabase) -> None:
+    for app_id in ("app_last", "app_later"):
+        await svix.add("application", id=app_id, name="Later", org_id=ORG, deleted=False)
+    await svix.add(
+        "endpoint",
+        id=LATER,
+        app_id=APP,
+        url="https://shop.example/",
+        uid="later",
+        key=stored_key(KEY),
+        disabled=False,
+        description="",
+        version=1,
+        deleted=False,
+    )
+
+
 def test_another_database_is_no_svix(target: Settings) -> None:
     server = shared_server()
     url = server.create_database()
@@ -252,6 +333,6 @@ def test_the_command_says_what_to_set(svix: SvixDatabase, tmp_path: Path) -> Non
     assert said.exit_code == 0, said.output
     assert "2 applications, 4 endpoints and 2 event types of 1 organizations" in said.output
     assert "RINGBACK_HEADER_FAMILY=svix" in said.output
-    said = CliRunner().invoke(command, [*given, "--set", "header_family=svix"])
+    said = CliRunner().invoke(command, [*given, "--update", "--set", "header_family=svix"])
     assert "0 of them written now" in said.output
     assert "HEADER_FAMILY" not in said.output

@@ -38,6 +38,9 @@ SVIX_MAIN_SECRET: Final = "SVIX_MAIN_SECRET"  # noqa: S105  the variable that Sv
     help="Holds Svix's main_secret; else SVIX_MAIN_SECRET in the environment.",
 )
 @click.option(
+    "--update", "updates", is_flag=True, help="Take along what was changed in Svix since."
+)
+@click.option(
     "--batch-rows",
     type=click.IntRange(1, 100_000),
     default=5_000,
@@ -55,6 +58,7 @@ def command(
     to: str | None,
     svix: str | None,
     svix_secret: Path | None,
+    updates: bool,
     batch_rows: int,
     starts_over: bool,
     as_json: bool,
@@ -72,7 +76,7 @@ def command(
     settings = chosen.with_flags(database=to).load()
     check_url(settings)
     if svix is not None:
-        _from_svix(svix, svix_secret, settings, as_json=as_json)
+        _from_svix(svix, svix_secret, settings, updates=updates, as_json=as_json)
     elif source is not None:
         how = {"starts_over": starts_over, "batch_rows": batch_rows}
         _from_file(source, settings, how, as_json=as_json)
@@ -106,9 +110,11 @@ def _from_file(source: Path, settings: Settings, how: Mapping[str, Any], *, as_j
         )
 
 
-def _from_svix(url: str, secret_file: Path | None, settings: Settings, *, as_json: bool) -> None:
+def _from_svix(
+    url: str, secret_file: Path | None, settings: Settings, *, updates: bool, as_json: bool
+) -> None:
     secret = _svix_secret(secret_file)
-    moved = asyncio.run(_move(url, secret, settings))
+    moved = asyncio.run(_move(url, secret, settings, updates=updates))
     if as_json:
         click.echo(json.dumps({"event": "done", **msgspec.to_builtins(moved)}))
     if moved.problems:
@@ -131,7 +137,7 @@ def _from_svix(url: str, secret_file: Path | None, settings: Settings, *, as_jso
         )
 
 
-async def _move(url: str, secret: str, settings: Settings) -> "Moved":
+async def _move(url: str, secret: str, settings: Settings, *, updates: bool) -> "Moved":
     from ringback.api import rules
     from ringback.store.svix.secrets import SvixSecrets
     from ringback.store.svix.source import open_svix
@@ -155,6 +161,7 @@ async def _move(url: str, secret: str, settings: Settings) -> "Moved":
                 secrets=SvixSecrets(secret),
                 accept=accept,
                 now_ms=clock.now_ms(),
+                updates=updates,
             )
         finally:
             await store.close()

@@ -292,6 +292,11 @@ class Resources(Protocol):
         """Soft: history keeps showing it. Its waiting rows are never claimed again."""
         ...
 
+    async def is_id_taken(self, id_: str) -> bool:
+        """Whether an application or an endpoint of any organization has this id, or had it: the id
+        of a deleted one is not given again, because history shows it."""
+        ...
+
     async def list_event_types(
         self, org_id: str, page: Page, *, include_archived: bool, flags: Sequence[str] | None
     ) -> Slice[EventType]:

@@ -68,6 +68,12 @@ class PostgresResources:
             lambda db: endpoints.delete_endpoint(db, self._rows, app_id, ref, at_ms=at_ms)
         )
 
+    async def is_id_taken(self, id_: str) -> bool:
+        async def run(db: Connection) -> bool:
+            return bool(await db.fetchval(query("is_id_taken"), id_))
+
+        return await self._database.read(run)
+
     # ---- event types
 
     async def list_event_types(

@@ -68,6 +68,11 @@ class SqliteResources:
             lambda db: endpoints.delete_endpoint(db, self._rows, app_id, ref, at_ms=at_ms)
         )
 
+    async def is_id_taken(self, id_: str) -> bool:
+        return await self._database.read(
+            lambda db: bool(db.execute(query("is_id_taken"), (id_,)).fetchone()[0])
+        )
+
     # ---- event types
 
     async def list_event_types(

@@ -2,7 +2,8 @@
 
 What the target has already, just as it is in Svix, is left alone: so a move that was cut off is
 simply made again, and so is one before a switch that takes along what was added since. What the
-target has otherwise is a problem, as is what cannot be kept; with one problem nothing is written.
+target has otherwise is a problem, unless the move `updates`; so is what cannot be kept, and an id
+or a uid that something else has there, or had. With one problem nothing is written.
 """
 
 import asyncio
@@ -44,13 +45,21 @@ class Moved(Struct, frozen=True):
 
 
 async def move(
-    source: SvixSource, store: Store, *, secrets: SvixSecrets, accept: Accept, now_ms: int
+    source: SvixSource,
+    store: Store,
+    *,
+    secrets: SvixSecrets,
+    accept: Accept,
+    now_ms: int,
+    updates: bool = False,
 ) -> Moved:
     """`accept` gives an endpoint as the API would keep it, or raises Rejected.
 
+    `updates`: what an earlier move has brought is made as it is in Svix now.
+
     Raises StoreError, and StoreCorrupt when the target has not got it all in the end.
     """
-    walk = _Walk(source, store, secrets=secrets, accept=accept, now_ms=now_ms)
+    walk = _Walk(source, store, secrets=secrets, accept=accept, now_ms=now_ms, updates=updates)
     await walk.check()
     if not walk.problems:
         await walk.write()
@@ -67,12 +76,14 @@ class _Walk:
         secrets: SvixSecrets,
         accept: Accept,
         now_ms: int,
+        updates: bool,
     ) -> None:
         self._source = source
         self._resources = store.resources
         self._secrets = secrets
         self._accept = accept
         self._now_ms = now_ms
+        self._updates = updates
         self._organizations: set[str] = set()
         self._counts = (0, 0, 0)
         self._written = 0
@@ -154,38 +165,80 @@ class _Walk:
     # ---- checking
 
     async def _check_app(self, app: Application) -> None:
-        self._check(app.id, app, await self._their_app(app))
+        there = await self._their_app(app)
+        self._check(app.id, app, there)
+        if there is None:
+            await self._check_id(app.id)
         if app.uid is not None:
-            other = await self._resources.get_app(app.org_id, app.uid)
-            if other is not None and other.id != app.id:
-                self._note(app.id, f"its uid {app.uid} is that of {other.id} in the target")
+            self._check_uid(app, await self._resources.get_app(app.org_id, app.uid))
 
     async def _check_endpoint(self, endpoint: Endpoint) -> None:
-        self._check(endpoint.id, endpoint, await self._their_endpoint(endpoint))
+        there = await self._their_endpoint(endpoint)
+        self._check(endpoint.id, endpoint, there)
+        if there is None:
+            await self._check_id(endpoint.id)
+        if endpoint.uid is not None:
+            other = await self._resources.get_endpoint(endpoint.app_id, endpoint.uid)
+            self._check_uid(endpoint, other)
 
     async def _check_event_type(self, event_type: EventType) -> None:
         self._check(event_type.name, event_type, await self._their_event_type(event_type))
 
-    def _check(self, name: str, ours: Any, theirs: Any) -> None:
-        if theirs is not None and not _is_same(ours, theirs):
-            self._note(name, "the target has another one; change or delete that")
+    def _check(self, name: str, ours: T, theirs: T | None) -> None:
+        if theirs is None or _is_same(ours, theirs):
+            return
+        if not _is_same_thing(ours, theirs):
+            self._note(name, "the target has something else of that name; name another database")
+        elif not self._updates:
+            self._note(name, "the target has it otherwise; --update makes it as it is in Svix")
+
+    async def _check_id(self, id_: str) -> None:
+        if await self._resources.is_id_taken(id_):
+            self._note(
+                id_,
+                "the target knows it as deleted, or as another organization's or application's,"
+                " so it cannot be written there; name another database, or delete it in Svix",
+            )
+
+    def _check_uid(
+        self, ours: Application | Endpoint, other: Application | Endpoint | None
+    ) -> None:
+        if other is not None and other.uid == ours.uid and other.id != ours.id:
+            self._note(ours.id, f"its uid {ours.uid} is that of {other.id} in the target")
 
     # ---- writing
 
     async def _write_app(self, app: Application) -> None:
-        if await self._their_app(app) is None:
+        there = await self._their_app(app)
+        if there is None:
             await self._resources.create_app(app)
-            self._written += 1
+        elif not _is_same(app, there):
+            await self._resources.update_app(app.org_id, app.id, lambda _: app)
+        else:
+            return
+        self._written += 1
 
     async def _write_endpoint(self, endpoint: Endpoint) -> None:
-        if await self._their_endpoint(endpoint) is None:
+        there = await self._their_endpoint(endpoint)
+        if there is None:
             await self._resources.create_endpoint(endpoint, endpoints_max=ENDPOINTS_MAX)
-            self._written += 1
+        elif not _is_same(endpoint, there):
+            app_id, id_ = endpoint.app_id, endpoint.id
+            await self._resources.update_endpoint(app_id, id_, lambda _: endpoint)
+        else:
+            return
+        self._written += 1
 
     async def _write_event_type(self, event_type: EventType) -> None:
-        if await self._their_event_type(event_type) is None:
+        there = await self._their_event_type(event_type)
+        if there is None:
             await self._resources.create_event_type(event_type)
-            self._written += 1
+        elif not _is_same(event_type, there):
+            org_id, name = event_type.org_id, event_type.name
+            await self._resources.update_event_type(org_id, name, lambda _: event_type)
+        else:
+            return
+        self._written += 1
 
     # ---- comparing
 
@@ -225,6 +278,11 @@ async def _each(
 
 def _is_same(ours: Any, theirs: Any) -> bool:
     return bool(_without_marks(ours) == _without_marks(theirs))
+
+
+def _is_same_thing(ours: Any, theirs: Any) -> bool:
+    """Whether they are one, perhaps at different times: what a later move may make the same."""
+    return isinstance(ours, EventType) or ours.created_at_ms == theirs.created_at_ms
 
 
 def _without_marks(noun: Any) -> Any:
