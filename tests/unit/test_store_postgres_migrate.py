@@ -15,6 +15,7 @@ from ringback.config import Settings
 from ringback.errors import SchemaMismatch
 from ringback.store.migrate import Applied, Migration, breaking, known, pending, states
 from ringback.store.postgres import migrate
+from ringback.store.postgres.sql import query
 from ringback.store.postgres.store import open_store
 from ringback.testing.eventually import eventually
 from ringback.testing.postgres import shared_server
@@ -134,7 +135,7 @@ def test_who_comes_second_waits_for_whoever_migrates(old: str) -> None:
         first = await asyncpg.connect(old)
         second = Settings(database=old, postgres_lock_timeout_s=0.05)
         async with first.transaction():
-            await first.execute("LOCK TABLE migration IN SHARE ROW EXCLUSIVE MODE")
+            await first.execute(query("lock_migrations"))
             waiting = asyncio.create_task(migrate.up(second, Clock()))
             waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
             await eventually(lambda: first.fetchval(waits), bool)

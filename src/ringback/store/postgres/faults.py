@@ -70,6 +70,14 @@ def fenced() -> Fenced:
     return Fenced("this node's lease is gone; stop sending and join again")
 
 
+def in_the_way(error: BaseException) -> SchemaMismatch:
+    """Something has the name that something of ours should have."""
+    return SchemaMismatch(
+        f"something of another program is in the way ({_said(error)}); give Ringback a database of"
+        " its own: CREATE DATABASE …"
+    )
+
+
 def _of_state(error: BaseException, state: str) -> BaseException:
     fault, said = error, _said(error)
     if state == _FENCED:
@@ -81,10 +89,7 @@ def _of_state(error: BaseException, state: str) -> BaseException:
     elif state in _MISSING:
         fault = SchemaMismatch(f"the schema is not ours ({said}); run `ringback migrate up`")
     elif state in _IN_THE_WAY:
-        fault = SchemaMismatch(
-            f"something of another program is in the way ({said}); give Ringback a database of its"
-            " own: CREATE DATABASE …"
-        )
+        fault = in_the_way(error)
     elif state == _TEXT_REFUSED:
         fault = BadRequest("A text holds the character NUL, which cannot be kept; take it out")
     elif state == _STARTING:  # the server says in many words how far it is
@@ -117,6 +122,11 @@ def may_be_committed(error: StoreUnavailable) -> bool:
 def is_on_standby(error: BaseException) -> bool:
     """Whether the server takes no writes (any more): another one may."""
     return isinstance(error, asyncpg.ReadOnlySQLTransactionError)
+
+
+def is_other_table(error: BaseException) -> bool:
+    """Whether a table has not the columns that it would have if it were ours."""
+    return isinstance(error, asyncpg.UndefinedColumnError)
 
 
 def is_taken(error: BaseException) -> bool:

@@ -1,6 +1,7 @@
 """Applying migrations to a PostgreSQL database: all that are pending in one transaction.
 
-Several nodes may start at once: one migrates, the others wait for it at the book of migrations.
+Several nodes may start at once: one migrates, the others wait for it. The book of migrations
+is made in the same transaction, so what fails leaves nothing behind.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,13 @@ from ringback.store.migrate import (
     states,
 )
 from ringback.store.postgres.connection import Connection, connect
-from ringback.store.postgres.faults import FAULTS, is_forbidden, is_taken, translated
+from ringback.store.postgres.faults import (
+    FAULTS,
+    in_the_way,
+    is_forbidden,
+    is_other_table,
+    translated,
+)
 from ringback.store.postgres.sql import query
 
 MIGRATION_S_MAX: Final = 3_600.0
@@ -59,8 +66,8 @@ def script(migration: Migration, *, now_ms: int) -> str:
     )
     steps = (
         "BEGIN",
-        query("create_migration_table"),
         query("lock_migrations"),
+        query("create_migration_table"),
         query("wait_briefly_to_migrate"),
         migration.text,
         query("insert_migration").replace("($1, $2, $3, $4, $5)", entry),
@@ -78,9 +85,9 @@ async def migrate(connection: Connection, *, now_ms: int) -> None:
     if not pending(known(__package__), await _applied(connection)):
         return
     try:
-        await _make_book(connection)
         async with connection.transaction():
             await _lock(connection)
+            await connection.execute(query("create_migration_table"))
             applied = await _applied(connection)
             missing = pending(known(__package__), applied)
             await _check_nodes(connection, breaking(missing, applied))
@@ -116,15 +123,6 @@ async def _check_nodes(connection: Connection, steps: Sequence[Migration]) -> No
         )
 
 
-async def _make_book(connection: Connection) -> None:
-    """First and by itself: only a lock on a table that is there shows what others have made."""
-    try:
-        await connection.execute(query("create_migration_table"))
-    except FAULTS as error:
-        if not is_taken(error):  # another node makes it at this very moment
-            raise
-
-
 async def _apply(connection: Connection, migration: Migration, *, now_ms: int) -> None:
     await connection.execute(migration.text, timeout=MIGRATION_S_MAX)
     values = (migration.number, migration.name, migration.checksum, now_ms, migration.works_with)
@@ -132,7 +130,13 @@ async def _apply(connection: Connection, migration: Migration, *, now_ms: int) -
 
 
 async def _applied(connection: Connection) -> list[Applied]:
+    """Raises SchemaMismatch when the table of that name is another program's."""
     async with connection.transaction():  # for PgBouncer, as every statement of ours
         if not await connection.fetchval(query("find_migration_table")):
             return []
-        return [Applied(*row) for row in await connection.fetch(query("read_migrations"))]
+        try:
+            return [Applied(*row) for row in await connection.fetch(query("read_migrations"))]
+        except FAULTS as error:
+            if is_other_table(error):
+                raise in_the_way(error) from error
+            raise
