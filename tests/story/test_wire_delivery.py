@@ -6,7 +6,8 @@ import pytest
 
 from ringback.testing.chaos import ChaosReceiver
 from ringback.testing.posting import LOOPS, run, sender
-from ringback.wire.port import Failure, Reason, Reply
+from ringback.wire.port import Failure, Reason, Reply, Request
+from ringback.wire.target import target
 
 on_both_loops = pytest.mark.parametrize("loop", LOOPS)
 
@@ -96,6 +97,20 @@ def test_connections_that_end_or_say_too_much_are_not_used_again(path: str) -> N
                 await asyncio.sleep(0)
             assert len(receiver.requests) == 3
             assert receiver.connections == 3
+
+    run(story())
+
+
+def test_a_request_is_called_off_until_it_is_written() -> None:
+    async def story() -> None:
+        async with ChaosReceiver() as receiver, sender() as post:
+            aim = target(receiver.url("/ok"), {}, user_agent="Ringback/test")
+            outcome = await post.client.post(Request(aim, b"", b"{}", lambda: False))
+            assert isinstance(outcome, Failure)
+            assert outcome.reason is Reason.CALLED_OFF
+            assert outcome.timings.connect_ms is not None
+            assert receiver.requests == []
+            assert isinstance(await post.client.post(Request(aim, b"", b"{}")), Reply)
 
     run(story())
 

@@ -12,6 +12,7 @@ AFTER_THE_REQUEST = {
     Reason.TIMEOUT,
     Reason.BAD_RESPONSE,
     Reason.UNSENDABLE,
+    Reason.CALLED_OFF,
 }
 
 

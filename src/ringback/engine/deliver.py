@@ -109,7 +109,14 @@ class Deliverer:
             self._recorder.add(Result(job.batch, attempt))
             return
         end = await self._post(lane, message, body, started_at_ms)
-        self._settle(lane, job, end, started_at_ms)
+        if isinstance(end, Failure) and end.reason is Reason.CALLED_OFF:
+            self._on_late()
+            self.give_back(lane, [job])
+        else:
+            self._settle(lane, job, end, started_at_ms)
+
+    def _may_send(self) -> bool:
+        return self._tenure.is_sure
 
     async def _post(
         self, lane: Lane, message: Message, body: bytes, now_ms: int
@@ -130,7 +137,7 @@ class Deliverer:
             return Failure(Reason.BLOCKED, f"Not sent: {error}", Timings())
         content_type = (message.content_type or "application/json").encode("latin-1")
         headers = b"Content-Type: " + content_type + b"\r\n" + headers
-        return await self._wire.post(Request(target, headers, body))
+        return await self._wire.post(Request(target, headers, body, self._may_send))
 
     def _settle(self, lane: Lane, job: Job, end: Reply | Failure, started_at_ms: int) -> None:
         """Turn the end of an attempt into its record, and tell the lane."""

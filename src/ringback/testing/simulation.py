@@ -181,7 +181,10 @@ Receiver = Callable[[str, int], Answer]
 
 
 class SimulatedWire:
-    """Receivers by URL. Keeps every arrival, and how many requests were out at once to each."""
+    """Receivers by URL. Keeps every arrival, and how many requests were out at once to each.
+
+    To connect takes `connect_s`.
+    """
 
     def __init__(self, clock: SimulatedClock, timeout_s: float = 15.0) -> None:
         self._clock = clock
@@ -191,8 +194,13 @@ class SimulatedWire:
         self.in_flight: dict[str, int] = {}
         self.in_flight_most: dict[str, int] = {}
         self.on_arrival: Callable[[Arrival], None] = lambda _: None
+        self.connect_s = 0.0
 
     async def post(self, request: Request) -> Reply | Failure:
+        if self.connect_s:
+            await self._clock.sleep(self.connect_s)
+        if not request.may_send():
+            return Failure(Reason.CALLED_OFF, "Called off.", Timings())
         url = request.target.url
         found = _ID.search(request.headers)
         msg_id = found.group(1).decode() if found else ""

@@ -5,8 +5,10 @@
                      ▼                                       ▼
             resolve + judge ─▶ idle? ─▶ dial (TCP, CONNECT, TLS) ─▶ exchange ─▶ done
 
-On the hot path there is no task, no timer, no thread and one await. Two deadlines bound every
-attempt: `connect_timeout_s` around name, TCP and TLS together, `delivery_timeout_s` around all.
+On the hot path there is no task, no timer, no thread, and one await, after the request is written.
+On the other one the sender is asked once more if it `may_send`, right before that. Two deadlines
+bound every attempt: `connect_timeout_s` around name, TCP and TLS together, `delivery_timeout_s`
+around all.
 A connection that turns out to have been closed while it was idle is replaced once by a fresh one,
 only when not a byte of a response had come; the receiver may have seen the request, which is then
 a repetition with the same id. Nothing else is ever repeated here.
@@ -29,6 +31,7 @@ from ringback.wire.proxy import proxy_of
 from ringback.wire.resolve import Lookup, Resolver, system_lookup
 from ringback.wire.tls import checked, delivery_context
 
+_CALLED_OFF = Problem(Reason.CALLED_OFF, "the sender may not send any more")
 _STOPPED = Problem(Reason.RESET, "the sender stopped before a response arrived")
 
 
@@ -111,6 +114,9 @@ class Client:
             opened = await self._open(request.target, started, progress, may_reuse=may_reuse)
             if isinstance(opened, Problem):
                 return self._failure(opened, started, progress)
+            if not request.may_send():
+                opened.abort()
+                return self._failure(_CALLED_OFF, started, progress)
             outcome = await self._exchange(opened, request, started, progress)
             if not opened.is_stale:
                 return outcome

@@ -4,6 +4,7 @@ Nothing here raises for what a receiver, a resolver or a network does: every end
 `Reply` or a `Failure`. `engine` knows this module and never a concrete client.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
@@ -26,12 +27,20 @@ class Target(Struct, frozen=True):
     url: str
 
 
+def always() -> bool:
+    return True
+
+
 class Request(Struct, frozen=True):
-    """One attempt. `headers` are the per-attempt headers as wire bytes, each with CRLF."""
+    """One attempt. `headers` are the per-attempt headers as wire bytes, each with CRLF.
+
+    `may_send` is asked again once there is a connection, as making one takes its time.
+    """
 
     target: Target
     headers: bytes
     body: bytes
+    may_send: Callable[[], bool] = always
 
 
 class Reason(StrEnum):
@@ -48,6 +57,7 @@ class Reason(StrEnum):
     BAD_RESPONSE = "bad_response"  # not HTTP, or a head over its limit
     PROXY = "proxy"  # the configured proxy refused or failed
     UNSENDABLE = "unsendable"  # there was nothing to send: the wire was never asked
+    CALLED_OFF = "called_off"  # by `may_send`: not a byte was sent
 
 
 class Reply(Struct, frozen=True):
