@@ -18,7 +18,7 @@ from ringback.store.postgres.faults import (
     is_worth_repeating,
     translated,
 )
-from ringback.store.postgres.pool import Pool
+from ringback.store.postgres.pool import Pool, Slots
 from ringback.store.postgres.rows import EndpointRows
 from ringback.store.trouble import Trouble
 
@@ -29,13 +29,17 @@ CLOSE_WITHIN_S: Final = 2.0
 
 
 class Database:
-    """An open database. `endpoints` turns endpoint rows, with their secrets, into nouns."""
+    """An open database. `endpoints` turns endpoint rows, with their secrets, into nouns.
+
+    `changes` are the connections that may be busy with `change` at a time.
+    """
 
     def __init__(
         self,
         writers: Pool,
         readers: Pool,
         *,
+        changes: Slots,
         endpoints: EndpointRows,
         clock: Clock,
         trouble: Trouble,
@@ -43,6 +47,7 @@ class Database:
     ) -> None:
         self._writers = writers
         self._readers = readers
+        self._changes = changes
         self._is_pooled = is_pooled
         self.endpoints = endpoints
         self.trouble = trouble
@@ -59,6 +64,12 @@ class Database:
                 return await run(connection)
 
         return await self._write(transaction)
+
+    async def change(self, run: Callable[[Connection], Awaitable[T]]) -> T:
+        """As `write`, for what the API's callers change. Those who change the same thing wait for
+        one another, so they never have every connection of the path."""
+        async with self._changes:
+            return await self.write(run)
 
     async def call(self, text: str, *values: Any) -> list[Sequence[Any]]:
         """One statement on a connection of the path, a transaction by itself."""

@@ -60,7 +60,7 @@ class PostgresHistory:
                 raise NotFound
             await db.execute(query("expunge_message"), app_id, row[0])
 
-        await self._database.write(run)
+        await self._database.change(run)
 
     # ---- attempts
 
@@ -103,7 +103,7 @@ class PostgresHistory:
             if await one(db, query("expunge_attempt"), msg_id, attempt_id, EXPUNGED) is None:
                 raise NotFound
 
-        await self._database.write(run)
+        await self._database.change(run)
 
     # ---- messages at endpoints
 

@@ -16,18 +16,21 @@ from ringback.store.rates import keys, share_out
 
 
 class PostgresNodes:
-    def __init__(self, database: Database) -> None:
+    """`leases` is the database by a connection that nothing else has."""
+
+    def __init__(self, database: Database, leases: Database) -> None:
         self._database = database
+        self._leases = leases
 
     async def join(self, about: NodeAbout, *, lease_ms: int) -> Lease:
         node_id = self._database.clock.new_id("node")
         values = (node_id, about.host, about.pid, about.role, about.version, lease_ms)
-        [(epoch, _)] = await self._database.call(query("insert_node"), *values)
+        [(epoch, _)] = await self._leases.call(query("insert_node"), *values)
         return Lease(node_id, epoch)
 
     async def renew(self, lease: Lease, *, lease_ms: int, skew_ms: int = 0) -> Standing:
         values = (lease.epoch, lease.node_id, lease_ms, skew_ms)
-        rows = await self._database.call(query("renew_node"), *values)
+        rows = await self._leases.call(query("renew_node"), *values)
         if not rows:
             raise fenced()
         now_ms, count, workers, is_leader, has_lapsed, lapses_in_ms = rows[0]
@@ -38,7 +41,7 @@ class PostgresNodes:
             await connection.execute(query("own_lease"), lease.epoch)
             await connection.execute(query("leave_node"), lease.epoch, lease.node_id)
 
-        await self._database.write(run)
+        await self._leases.write(run)
 
     async def list_nodes(self) -> list[NodeState]:
         return await self._database.read(list_nodes)

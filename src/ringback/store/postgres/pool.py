@@ -18,6 +18,31 @@ from ringback.store.postgres.connection import Connection
 CONNECT_AGAIN_S: Final = 0.1
 
 
+class Slots:
+    """`size` at a time; whoever comes beyond waits, for `wait_s` at most."""
+
+    def __init__(self, size: int, *, wait_s: float) -> None:
+        self._free = asyncio.Semaphore(size)
+        self._wait_s = wait_s
+
+    async def __aenter__(self) -> None:
+        """Raises StoreUnavailable when none comes free in time."""
+        if not self._free.locked():
+            await self._free.acquire()
+            return
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._free.acquire()
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"every connection to the database was busy for {self._wait_s:g} s;"
+                " raise postgres_pool, or see pg_stat_activity for what holds them"
+            ) from None
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._free.release()
+
+
 class Pool:
     """`size` connections at most; the most recently used goes first, so few stay busy."""
 
@@ -30,8 +55,7 @@ class Pool:
         clock: Clock,
     ) -> None:
         self._connect = connect
-        self._wait_s = wait_s
-        self._free = asyncio.Semaphore(size)
+        self._slots = Slots(size, wait_s=wait_s)
         self._idle: list[Connection] = []
         self._lent: set[Connection] = set()
         self._is_closed = False
@@ -42,8 +66,7 @@ class Pool:
     @asynccontextmanager
     async def use(self) -> AsyncIterator[Connection]:
         """Raises StoreUnavailable when there is no connection, or none comes free in time."""
-        await self._wait()
-        try:
+        async with self._slots:
             connection = await self._take()
             self._lent.add(connection)
             try:
@@ -51,8 +74,6 @@ class Pool:
             finally:
                 self._lent.discard(connection)
                 self._give_back(connection)
-        finally:
-            self._free.release()
 
     def add(self, connection: Connection) -> None:
         """One that was made elsewhere, to be used like the others."""
@@ -74,19 +95,6 @@ class Pool:
                 await connection.close(timeout=within_s)
             except Exception:
                 connection.terminate()
-
-    async def _wait(self) -> None:
-        if not self._free.locked():
-            await self._free.acquire()
-            return
-        try:
-            async with asyncio.timeout(self._wait_s):
-                await self._free.acquire()
-        except TimeoutError:
-            raise StoreUnavailable(
-                f"every connection to the database was busy for {self._wait_s:g} s;"
-                " raise postgres_pool, or see pg_stat_activity for what holds them"
-            ) from None
 
     async def _take(self) -> Connection:
         while self._idle:

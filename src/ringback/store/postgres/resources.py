@@ -27,15 +27,15 @@ class PostgresResources:
         return await self._database.read(lambda db: apps.get_app(db, org_id, ref))
 
     async def create_app(self, app: Application) -> Application:
-        return await self._database.write(lambda db: apps.create_app(db, app))
+        return await self._database.change(lambda db: apps.create_app(db, app))
 
     async def update_app(
         self, org_id: str, ref: str, change: Callable[[Application], Application]
     ) -> Application:
-        return await self._database.write(lambda db: apps.update_app(db, org_id, ref, change))
+        return await self._database.change(lambda db: apps.update_app(db, org_id, ref, change))
 
     async def delete_app(self, org_id: str, ref: str, *, at_ms: int) -> Application:
-        return await self._database.write(lambda db: apps.delete_app(db, org_id, ref, at_ms=at_ms))
+        return await self._database.change(lambda db: apps.delete_app(db, org_id, ref, at_ms=at_ms))
 
     # ---- endpoints
 
@@ -50,7 +50,7 @@ class PostgresResources:
         )
 
     async def create_endpoint(self, endpoint: Endpoint, *, endpoints_max: int) -> Endpoint:
-        return await self._database.write(
+        return await self._database.change(
             lambda db: endpoints.create_endpoint(
                 db, self._rows, endpoint, endpoints_max=endpoints_max
             )
@@ -59,12 +59,12 @@ class PostgresResources:
     async def update_endpoint(
         self, app_id: str, ref: str, change: Callable[[Endpoint], Endpoint]
     ) -> Endpoint:
-        return await self._database.write(
+        return await self._database.change(
             lambda db: endpoints.update_endpoint(db, self._rows, app_id, ref, change=change)
         )
 
     async def delete_endpoint(self, app_id: str, ref: str, *, at_ms: int) -> Endpoint:
-        return await self._database.write(
+        return await self._database.change(
             lambda db: endpoints.delete_endpoint(db, self._rows, app_id, ref, at_ms=at_ms)
         )
 
@@ -89,17 +89,17 @@ class PostgresResources:
         return await self._database.read(lambda db: event_types.get_event_type(db, org_id, name))
 
     async def create_event_type(self, event_type: EventType) -> EventType:
-        return await self._database.write(lambda db: event_types.create_event_type(db, event_type))
+        return await self._database.change(lambda db: event_types.create_event_type(db, event_type))
 
     async def update_event_type(
         self, org_id: str, name: str, change: Callable[[EventType], EventType]
     ) -> EventType:
-        return await self._database.write(
+        return await self._database.change(
             lambda db: event_types.update_event_type(db, org_id, name, change)
         )
 
     async def delete_event_type(self, org_id: str, name: str, *, expunge: bool, at_ms: int) -> None:
-        await self._database.write(
+        await self._database.change(
             lambda db: event_types.delete_event_type(db, org_id, name, expunge=expunge, at_ms=at_ms)
         )
 
@@ -119,7 +119,7 @@ class PostgresResources:
 
     async def remember(self, key: IdempotencyKey, answer: bytes) -> None:
         now_ms = self._database.clock.now_ms()
-        await self._database.write(
+        await self._database.change(
             lambda db: db.execute(
                 query("remember_answer"), key.digest, key.expires_at_ms, answer, now_ms
             )

@@ -1,5 +1,8 @@
 """The store on PostgreSQL, put together."""
 
+import asyncio
+from typing import Final
+
 from ringback.clock import Clock
 from ringback.config import Settings
 from ringback.errors import StoreError
@@ -16,7 +19,7 @@ from ringback.store.postgres.nodes import PostgresNodes
 from ringback.store.postgres.notices import PostgresNotices
 from ringback.store.postgres.partitions import make_partitions
 from ringback.store.postgres.path import PostgresPath
-from ringback.store.postgres.pool import Pool
+from ringback.store.postgres.pool import Pool, Slots
 from ringback.store.postgres.resources import PostgresResources
 from ringback.store.postgres.rows import EndpointRows
 from ringback.store.postgres.sealed import check_secrets
@@ -24,15 +27,23 @@ from ringback.store.postgres.tending import PostgresTending
 from ringback.store.transfer.mark import check_no_transfer
 from ringback.store.trouble import Trouble
 
+CHANGES_OF_POOL: Final = 2  # the API's changes have one of so many connections of the pool
+LEASE_CONNECTIONS: Final = 1
+
 
 class PostgresStore:
-    """One open database; a `port.Store`. Built by `open_store`."""
+    """One open database; a `port.Store`. Built by `open_store`.
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    `leases` is the same one by a connection of its own: whatever keeps the others busy, a node
+    prolongs its lease.
+    """
+
+    def __init__(self, database: Database, leases: Database, settings: Settings) -> None:
         self._database = database
+        self._leases = leases
         doubts = Doubts(database.clock, keep_s=2 * settings.postgres_statement_timeout_s)
         self.path: port.Path = PostgresPath(database, doubts)
-        self.nodes: Nodes = PostgresNodes(database)
+        self.nodes: Nodes = PostgresNodes(database, leases)
         self.notices: Notices = PostgresNotices(database, settings)
         self.resources: port.Resources = PostgresResources(database)
         self.history: port.History = PostgresHistory(database)
@@ -44,7 +55,7 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Close every connection; what is under way is cut off. Safe to call twice."""
-        await self._database.close()
+        await asyncio.gather(self._database.close(), self._leases.close())
 
 
 async def open_store(settings: Settings, clock: Clock) -> PostgresStore:
@@ -67,17 +78,29 @@ async def open_store(settings: Settings, clock: Clock) -> PostgresStore:
         connection.terminate()
         raise
     wait_s = settings.postgres_statement_timeout_s
-    writers = Pool(servers.connect, settings.postgres_pool, wait_s=wait_s, clock=clock)
+
+    def pool(size: int) -> Pool:
+        return Pool(servers.connect, size, wait_s=wait_s, clock=clock)
+
+    readers = pool(settings.postgres_readers)
+    changes = Slots(max(1, settings.postgres_pool // CHANGES_OF_POOL), wait_s=wait_s)
+    endpoints = EndpointRows(sealer, clock)
+    trouble = Trouble(clock)
+
+    def over(writers: Pool) -> Database:
+        return Database(
+            writers,
+            readers,
+            changes=changes,
+            endpoints=endpoints,
+            clock=clock,
+            trouble=trouble,
+            is_pooled=settings.postgres_pgbouncer,
+        )
+
+    writers = pool(settings.postgres_pool)
     writers.add(connection)
-    database = Database(
-        writers,
-        Pool(servers.connect, settings.postgres_readers, wait_s=wait_s, clock=clock),
-        endpoints=EndpointRows(sealer, clock),
-        clock=clock,
-        trouble=Trouble(clock),
-        is_pooled=settings.postgres_pgbouncer,
-    )
-    return PostgresStore(database, settings)
+    return PostgresStore(over(writers), over(pool(LEASE_CONNECTIONS)), settings)
 
 
 async def _make_partitions(connection: Connection, settings: Settings, clock: Clock) -> None:
