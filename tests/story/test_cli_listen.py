@@ -205,3 +205,5 @@ def test_what_cannot_be_tried_is_a_usage_error() -> None:
 def test_keys_can_be_made(provider: str, options: int) -> None:
     result = CliRunner().invoke(torture, ["--new-key", "--provider", provider])
     assert result.output.count("--") == options
+    result = CliRunner().invoke(torture, ["--new-key", "--provider", provider, "--json"])
+    assert len(set(json.loads(result.output).values())) == options

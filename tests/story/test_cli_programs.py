@@ -215,6 +215,9 @@ def test_a_backup_is_taken_while_the_service_runs(tmp_path: Path) -> None:
         with Program(tmp_path, "backup", "copy.db") as backup:
             assert backup.ended()[0] == Exit.OK
         assert refused(tmp_path, "backup", "copy.db")[0] == Exit.USAGE
+        with Program(tmp_path, "backup", "other.db", "--json") as backup:
+            said = json.loads(backup.ended()[1])
+        assert said == {"path": "other.db", "bytes": (tmp_path / "other.db").stat().st_size}
         with Program(tmp_path, "migrate", "--database", "sqlite:///copy.db") as status:
             code, stdout, _ = status.ended()
     assert code == Exit.OK
@@ -270,6 +273,18 @@ def test_what_is_sent_arrives_verified(dev: Dev, tmp_path: Path) -> None:
     assert payload in line
     dev.signal(signal.SIGTERM)
     assert dev.ended()[0] == Exit.OK
+
+
+def test_a_program_is_told_when_dev_is_ready_and_what_arrives(tmp_path: Path) -> None:
+    with Program(tmp_path, "dev", "--json", "--listen", "127.0.0.1:0") as dev:
+        ready = json.loads(dev.stdout.readline())
+        assert ready["event"] == "ready"
+        where = ("--url", ready["url"], "--token", ready["token"])
+        sent = ringback(tmp_path, "send", ready["app"], "a.b", '{"n": 1}', *where)
+        arrived = json.loads(dev.stdout.readline())
+    assert (arrived["event"], arrived["id"]) == ("arrived", sent.strip())
+    assert arrived["is_verified"]
+    assert arrived["body"] == '{"n": 1}'
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")

@@ -14,6 +14,7 @@ from ringback.cli.dev_receiver import (
     SEEN_MAX,
     Arrival,
     Receiver,
+    as_object,
     printable,
     shown,
     why_not,
@@ -177,3 +178,15 @@ def test_an_arrival_is_shown_in_one_line() -> None:
     for part in ("verified", "again", "msg_1", "204", '{"n": 1}'):
         assert part in line
     assert "not trusted: it is odd" in shown(Arrival("", b"\xff", 401, "it is odd", False))
+
+
+def test_a_program_is_told_the_whole_arrival() -> None:
+    body = b'{"n":"' + b"x" * 500 + b'"}'
+    assert as_object(Arrival("msg_1", body, 401, "it is odd", is_repeated=True)) == {
+        "id": "msg_1",
+        "is_verified": False,
+        "complaint": "it is odd",
+        "is_repeated": True,
+        "status": 401,
+        "body": body.decode(),
+    }

@@ -54,6 +54,12 @@ def test_every_listed_command_loads_and_explains_itself(name: str) -> None:
             assert parameter.help, parameter.name
 
 
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_prints_json_for_a_program(name: str) -> None:
+    command: click.Command = import_module(f"ringback.cli.{name}").command
+    assert any("--json" in parameter.opts for parameter in command.params)
+
+
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(["--help"]) == Exit.OK
     printed = capsys.readouterr().out
@@ -116,6 +122,14 @@ def test_what_only_a_server_fails_at_has_codes_too(monkeypatch: pytest.MonkeyPat
         with pytest.raises(Failure) as caught:
             run_server(Settings())
         assert caught.value.code is code
+
+
+def test_the_json_of_serve_is_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Settings] = []
+    monkeypatch.setattr("ringback.serve.serve", lambda settings, **_: started.append(settings))
+    ended(["serve", "--json"])
+    ended(["serve", "--set", "log_format=text"])
+    assert [settings.log_format for settings in started] == ["json", "text"]
 
 
 def test_no_error_of_ours_is_without_a_code() -> None:

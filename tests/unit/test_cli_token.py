@@ -1,5 +1,6 @@
 """`ringback token`: what it prints is a token that the API takes, and nothing else."""
 
+import json
 import os
 import subprocess
 import sys
@@ -44,6 +45,16 @@ def test_without_argument_it_is_for_the_default_organization() -> None:
     assert found["sub"] == DEFAULT_ORG
     assert "org" not in found
     assert lifetime_s(found) == 10 * 365 * 86_400
+
+
+def test_programs_are_told_whose_it_is_and_until_when() -> None:
+    found = json.loads(token("--json", "--app", "app_1srOrx2ZWZBpBUvZwXKQmoEYga2").stdout)
+    said = jwt.decode(found.pop("token"), KEY, algorithms=["HS256"])
+    assert found == {
+        "org_id": DEFAULT_ORG,
+        "app_id": "app_1srOrx2ZWZBpBUvZwXKQmoEYga2",
+        "expires_at_ms": said["exp"] * 1_000,
+    }
 
 
 def test_the_default_organization_has_a_well_formed_id() -> None:

@@ -121,6 +121,9 @@ def test_nodes_that_a_migration_would_break_must_be_stopped_first(old: str) -> N
 
 def test_what_is_printed_is_all_or_nothing(old: str) -> None:
     said = CliRunner().invoke(command, ["--sql", "--database", old]).output
+    scripts = json.loads(CliRunner().invoke(command, ["--sql", "--json", "--database", old]).output)
+    assert [script["number"] for script in scripts] == list(range(2, NEWEST + 1))
+    assert all("BEGIN;" in script["sql"] for script in scripts)
     assert said.count("BEGIN;") == said.count("COMMIT;") == NEWEST - 1
     assert "Stop nodes that do not know migration 0002" in said
     execute(old, said)

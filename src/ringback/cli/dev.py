@@ -5,8 +5,10 @@ an application `dev`, an endpoint `receiver`. The setting-up goes through the AP
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +19,8 @@ from ringback import __version__
 from ringback.api.auth import mint_org_token
 from ringback.cli.call import Server, call, expect
 from ringback.cli.dev_home import DEFAULT_ORG, FILE, keep_secret
-from ringback.cli.dev_receiver import Receiver, shown
-from ringback.cli.options import Chosen, with_settings
+from ringback.cli.dev_receiver import Arrival, Receiver, as_object, shown
+from ringback.cli.options import Chosen, with_json, with_settings
 from ringback.cli.serve import run
 from ringback.clock import Clock
 from ringback.config import Settings
@@ -53,13 +55,16 @@ What arrives:
 
 @click.command()
 @with_settings
-def command(*, chosen: Chosen) -> None:
+@with_json
+def command(*, chosen: Chosen, as_json: bool) -> None:
     """Run a server to play with, and a receiver that shows what arrives.
 
     Keeps its database and the key of its tokens in the working directory, so the next run goes on
     where this one ended. Deliveries may reach this machine, which `ringback serve` denies.
+
+    With --json a line says when it is ready and with which token, and each arrival is a line.
     """
-    run(_settings(chosen), beside=_receiver)
+    run(_settings(chosen), beside=partial(_receiver, as_json=as_json))
 
 
 def _settings(chosen: Chosen) -> Settings:
@@ -70,9 +75,9 @@ def _settings(chosen: Chosen) -> Settings:
 
 
 @asynccontextmanager
-async def _receiver(service: Service) -> AsyncIterator[None]:
+async def _receiver(service: Service, *, as_json: bool) -> AsyncIterator[None]:
     clock = Clock()
-    receiver = Receiver(clock, show=lambda arrival: click.echo(shown(arrival)))
+    receiver = Receiver(clock, show=_show_json if as_json else _show)
     front = Front(clock)
     try:
         url = await _bind_near(front, service.settings)
@@ -80,7 +85,8 @@ async def _receiver(service: Service) -> AsyncIterator[None]:
         await front.open(receiver)
         server = Server(url=service.url, token=token)
         receiver.key = await asyncio.to_thread(_register, server, f"{url}/")
-        _welcome(service, receiver=f"{url}/", token=token)
+        welcome = _welcome_json if as_json else _welcome
+        welcome(service, receiver=f"{url}/", token=token)
         yield
     finally:
         await front.close(service.settings.drain_timeout_s / 2)
@@ -111,6 +117,19 @@ def _register(server: Server, url: str) -> str:
         expect(call(server, "PATCH", path, body=msgspec.json.encode({"url": url})), 200)
     secret = expect(call(server, "GET", f"{path}/secret"), 200)
     return str(secret["key"]) if isinstance(secret, dict) else ""
+
+
+def _show(arrival: Arrival) -> None:
+    click.echo(shown(arrival))
+
+
+def _show_json(arrival: Arrival) -> None:
+    click.echo(json.dumps({"event": "arrived", **as_object(arrival)}))
+
+
+def _welcome_json(service: Service, *, receiver: str, token: str) -> None:
+    ready = {"event": "ready", "url": service.url, "token": token, "receiver": receiver, "app": APP}
+    click.echo(json.dumps(ready))
 
 
 def _welcome(service: Service, *, receiver: str, token: str) -> None:

@@ -104,6 +104,18 @@ def shown(arrival: Arrival) -> str:
     return "  ".join([*parts, printable(arrival.body.decode(errors="replace"))])
 
 
+def as_object(arrival: Arrival) -> dict[str, object]:
+    """The same for a program: nothing cut."""
+    return {
+        "id": arrival.msg_id,
+        "is_verified": arrival.complaint is None,
+        "complaint": arrival.complaint,
+        "is_repeated": arrival.is_repeated,
+        "status": arrival.status,
+        "body": arrival.body.decode(errors="replace"),
+    }
+
+
 def printable(text: str) -> str:
     """On one line, without control characters, cut to a bearable length."""
     shown = "".join(letter if letter.isprintable() else " " for letter in text)

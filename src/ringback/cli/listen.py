@@ -77,7 +77,8 @@ def command(
     With --count, exit code 1 says that something was not trusted.
     """
     if misbehave == "list":
-        click.echo("\n".join(sorted([*BEHAVIOURS, *BEFORE_BODY])))
+        known = sorted([*BEHAVIOURS, *BEFORE_BODY])
+        click.echo(json.dumps(known) if as_json else "\n".join(known))
         return
     plan = _plan(answer=answer, slow=slow, drip=drip, hang=hang, name=misbehave, share=flaky)
     judge = _judge(provider, secrets, url) if provider else None

@@ -39,7 +39,7 @@ def command(*, chosen: Chosen, action: str, sql: bool, as_json: bool) -> None:
     schema = _schema(chosen.load())
     states = schema.up() if action == "up" and not sql else schema.status()
     if sql:
-        _print_sql(schema, states)
+        _print_sql(schema, states, as_json=as_json)
     elif as_json:
         click.echo(json.dumps([asdict(state) for state in states], indent=2))
     else:
@@ -97,11 +97,18 @@ def _schema(settings: Settings) -> Schema:
     return PostgresSchema(settings) if is_postgres(settings) else SqliteSchema(settings)
 
 
-def _print_sql(schema: Schema, states: list[State]) -> None:
+def _print_sql(schema: Schema, states: list[State], *, as_json: bool) -> None:
     pending = {state.number for state in states if state.applied_at_ms is None}
-    for migration in known(schema.package):
-        if migration.number in pending:
-            click.echo(f"-- {migration.number:04}_{migration.name}\n{schema.script(migration)}")
+    scripts = [
+        {"number": migration.number, "name": migration.name, "sql": schema.script(migration)}
+        for migration in known(schema.package)
+        if migration.number in pending
+    ]
+    if as_json:
+        click.echo(json.dumps(scripts, indent=2))
+        return
+    for script in scripts:
+        click.echo(f"-- {script['number']:04}_{script['name']}\n{script['sql']}")
 
 
 def _when(state: State) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ringback.cli.exits import Exit, Failure
-from ringback.cli.options import Chosen, with_settings
+from ringback.cli.options import Chosen, with_json, with_settings
 from ringback.clock import Clock
 from ringback.config import Settings, weakness_of_key
 from ringback.database import check_url, is_postgres
@@ -40,14 +40,19 @@ if TYPE_CHECKING:
     help="Be one of several workers; given by their supervisor alone.",
 )
 @with_settings
-def command(*, chosen: Chosen, workers: int | None, role: str | None, place: str | None) -> None:
+@with_json
+def command(
+    *, chosen: Chosen, workers: int | None, role: str | None, place: str | None, as_json: bool
+) -> None:
     """Run the service until SIGTERM or Ctrl+C, then finish what is in flight and exit 0.
 
-    Logs go to stderr. The service is ready when GET /api/v1/health/ping answers 204.
+    Logs go to stderr, with --json as JSON whatever stderr is. The service is ready when GET
+    /api/v1/health/ping answers 204.
 
     With several workers, SIGHUP replaces one after the other without refusing anybody.
     """
-    chosen = chosen.with_flags(workers=workers, role=role)
+    log_format = "json" if as_json else None
+    chosen = chosen.with_flags(workers=workers, role=role, log_format=log_format)
     settings = chosen.load()
     if place is not None:
         run(settings, berth=_berth(place))

@@ -1,12 +1,13 @@
 """`ringback token`: a bearer token, and nothing else on stdout."""
 
+import json
 import re
 from typing import Final
 
 import click
 
 from ringback.cli.dev_home import DEFAULT_ORG, with_secret
-from ringback.cli.options import Chosen, with_settings
+from ringback.cli.options import Chosen, with_json, with_settings
 from ringback.clock import Clock
 from ringback.config import weakness_of_key
 
@@ -25,7 +26,10 @@ _APP_ID: Final = re.compile(r"app_[a-zA-Z0-9\-_.]{1,252}")
 @click.option("--app", "app_id", metavar="APP_ID", help="Only for this application (app_...).")
 @click.option("--ttl", metavar="DURATION", help="3600, 90m, 12h or 7d. Without: 10 years, app 7d.")
 @with_settings
-def command(*, chosen: Chosen, org_id: str, app_id: str | None, ttl: str | None) -> None:
+@with_json
+def command(
+    *, chosen: Chosen, org_id: str, app_id: str | None, ttl: str | None, as_json: bool
+) -> None:
     """Print a token for an organization, by default one that is always the same.
 
     Any org_... id is an organization: there is no list of them, a valid signature is enough. A
@@ -44,7 +48,12 @@ def command(*, chosen: Chosen, org_id: str, app_id: str | None, ttl: str | None)
         expiry_s = APP_TTL_S if ttl is None else _seconds(ttl)
         app_id = _checked(app_id)
         token = mint_app_token(settings, org_id, app_id=app_id, now_ms=now_ms, expiry_s=expiry_s)
-    click.echo(token)
+    if as_json:
+        expires_at_ms = (now_ms // 1_000 + expiry_s) * 1_000  # tokens count whole seconds
+        about = {"org_id": org_id, "app_id": app_id, "expires_at_ms": expires_at_ms}
+        click.echo(json.dumps({"token": token, **about}))
+    else:
+        click.echo(token)
 
 
 def _checked(app_id: str) -> str:

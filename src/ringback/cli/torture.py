@@ -93,7 +93,7 @@ def command(
     before they are acknowledged with --kept.
     """
     if new_key:
-        _print_key(provider)
+        _print_key(provider, as_json=as_json)
         return
     if url is None or provider is None or len(secrets) != 1:
         raise click.UsageError("give URL, --provider and one --secret")
@@ -148,12 +148,14 @@ def _rules(
     )
 
 
-def _print_key(provider: str | None) -> None:
+def _print_key(provider: str | None, *, as_json: bool) -> None:
     scheme = scheme_of(provider) if provider else None
     if scheme is None or scheme.keys is None:
         raise click.UsageError("--new-key needs a --provider whose keys can be made")
     pair = scheme.keys(Clock().token_bytes(KEY_BYTES))
-    if pair.signing == pair.verifying:
+    if as_json:
+        click.echo(json.dumps({"secret": pair.signing, "verifying": pair.verifying}))
+    elif pair.signing == pair.verifying:
         click.echo(f"--secret {pair.signing}")
     else:
         click.echo(f"--secret {pair.signing} --verifying {pair.verifying}")
