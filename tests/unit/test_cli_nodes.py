@@ -12,7 +12,7 @@ from ringback.cli.group import ringback
 from ringback.clock import Clock
 from ringback.config import Settings
 from ringback.database import open_database
-from ringback.errors import StoreUnavailable
+from ringback.errors import SchemaMismatch, StoreUnavailable
 from ringback.store.nodes import NodeAbout
 from ringback.store.port import Lease, Store
 from ringback.testing.postgres import database
@@ -87,6 +87,14 @@ def test_a_database_without_nodes_is_no_error(url: str) -> None:
     with_nodes(url)
     assert printed(url) == ""
     assert json.loads(printed(url, "--json")) == []
+
+
+def test_a_file_that_is_not_migrated_is_told_how_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "ringback.db"
+    file.touch()
+    result = CliRunner().invoke(ringback, ["nodes", "--database", f"sqlite:///{file}"])
+    assert isinstance(result.exception, SchemaMismatch)
+    assert "ringback migrate up" in str(result.exception)
 
 
 def test_there_is_no_database(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def stub() -> Iterator[Stub]:
     server.server_close()
 
 
-def send(stub: Stub, *arguments: str, stdin: str | None = None) -> Result:
+def send(stub: Stub, *arguments: str, stdin: str | bytes | None = None) -> Result:
     environment = {"RINGBACK_URL": stub.url, "RINGBACK_TOKEN": "tok"}
     return CliRunner().invoke(
         command, arguments, env=environment, input=stdin, catch_exceptions=False
@@ -118,6 +118,39 @@ def test_what_is_no_json_object_is_not_sent(stub: Stub, payload: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("dev", "a.b", "@latin-1.json"), "not UTF-8"),
+        (("dev", "a.b", "@."), "cannot read"),
+        (("dev", "a.b", "-"), "not UTF-8"),
+        (("dev", "a.b", '{"n": "\udcff"}'), "not UTF-8"),
+        (("d\udcffv", "a.b"), "not UTF-8"),
+        (("dev", "a.\udcff"), "not UTF-8"),
+        (("dev", "a.b", '{"n":' * 5_000 + "1" + "}" * 5_000), "nested too deeply"),
+        (("dev", "a.b", "--event-id=\udcff"), "not UTF-8"),
+        (("dev", "a.b", "--channel=\udcff"), "not UTF-8"),
+        (("dev", "a.b", "--idempotency-key=k\nX-Forged: 1"), "no Idempotency-Key header"),
+        (("dev", "a.b", "--idempotency-key=€"), "no Idempotency-Key header"),
+        (("dev", "a.b", "--token=€"), "no Authorization header"),
+        (("dev", "a.b", "--url=http://127.0.0.1:1/a b"), "is not a URL"),
+    ],
+)
+def test_what_cannot_be_sent_is_a_usage_error(
+    stub: Stub,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("latin-1.json").write_bytes(b'{"n": "\xff"}')
+    result = send(stub, *arguments, stdin=b'{"n": "\xff"}')
+    assert result.exit_code == Exit.USAGE
+    assert words in result.output
+    assert stub.asked == []
+
+
+@pytest.mark.parametrize(
     ("status", "answer", "line"),
     [
         (401, b'{"code":"authentication_failed","detail":"Invalid token"}', "401: Invalid token"),
@@ -149,7 +182,21 @@ def test_no_answer_is_one_line_that_names_the_url() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "127.0.0.1:8071", "ftp://x", "http://", "http://[::1", "http://a:b"]
+    "url",
+    [
+        "",
+        "127.0.0.1:8071",
+        "ftp://x",
+        "http://",
+        "http://[::1",
+        "http://a:b",
+        "http://a b:1",
+        "http://a/ b",
+        "http://a/é",
+        "http://a..b",
+        f"http://{'a' * 64}",
+        "http://\udcff",
+    ],
 )
 def test_what_is_no_url_is_a_usage_error(url: str) -> None:
     with pytest.raises(click.UsageError, match="is not a URL like"):

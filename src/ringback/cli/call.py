@@ -43,13 +43,17 @@ def call(
     body: bytes | None = None,
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    """One request. Raises Failure (NETWORK) without an answer, UsageError if `url` is no URL."""
+    """One request.
+
+    Raises Failure (NETWORK) without an answer, UsageError for a URL or a header that is none.
+    """
     connection, prefix = _connection(server.url)
     sent = {"Accept": "application/json", **(headers or {})}
     if server.token:
         sent["Authorization"] = f"Bearer {server.token}"
     if body is not None:
         sent["Content-Type"] = "application/json"
+    _check_headers(sent)
     try:
         connection.request(method, prefix + path, body=body, headers=sent)
         response = connection.getresponse()
@@ -89,14 +93,29 @@ def default_url() -> str:
 def _connection(url: str) -> tuple[HTTPConnection, str]:
     try:
         parts = urlsplit(url)
-        port = parts.port
+        host, port = (parts.hostname or "").encode("idna").decode(), parts.port
     except ValueError:
-        parts, port = urlsplit(""), None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        parts, host, port = urlsplit(""), "", None
+    is_plain = parts.path.isascii() and _is_visible(parts.path + host)
+    if parts.scheme not in {"http", "https"} or not host or not is_plain:
         raise click.UsageError(f"{url!r} is not a URL like http://127.0.0.1:8071")
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     prefix = parts.path.rstrip("/").removesuffix("/api/v1")
-    return kind(parts.hostname, port, timeout=TIMEOUT_S), prefix + "/api/v1"
+    return kind(host, port, timeout=TIMEOUT_S), prefix + "/api/v1"
+
+
+def _check_headers(headers: dict[str, str]) -> None:
+    """What a server would not take, or not take for what was meant. Values may be secret."""
+    for name, text in headers.items():
+        if not (text.isascii() and text.isprintable()):
+            raise click.UsageError(
+                f"no {name} header can carry that value; give letters, digits and signs of ASCII,"
+                " without a line break"
+            )
+
+
+def _is_visible(text: str) -> bool:
+    return text.isprintable() and " " not in text
 
 
 def _decoded(raw: bytes) -> object:

@@ -13,7 +13,7 @@ from ringback.cli.options import Chosen, with_json, with_settings
 from ringback.clock import Clock
 from ringback.config import Settings
 from ringback.database import check_url, is_postgres, sqlite_path
-from ringback.errors import StoreUnavailable
+from ringback.errors import SchemaMismatch, StoreUnavailable
 from ringback.store.nodes import NodeState
 
 COLUMNS: Final = (
@@ -58,11 +58,14 @@ def _of_server(settings: Settings) -> list[NodeState]:
 def _of_file(settings: Settings) -> list[NodeState]:
     from ringback.store.sqlite.faults import translated
     from ringback.store.sqlite.file import open_for_reading
+    from ringback.store.sqlite.migrate import status
     from ringback.store.sqlite.nodes import list_nodes
 
     path = sqlite_path(settings)
     if not path.exists():
         raise StoreUnavailable(f"there is no database {path}; `ringback serve` creates it")
+    if any(state.applied_at_ms is None for state in status(path)):
+        raise SchemaMismatch(f"{path} is not of this version; `ringback migrate up` brings it up")
     connection = open_for_reading(path)
     try:
         return list_nodes(connection, now_ms=Clock().now_ms())

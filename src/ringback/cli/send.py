@@ -46,6 +46,7 @@ def command(
     APP is the application's id or uid. PAYLOAD is a JSON object: as text, in a file (@order.json)
     or from stdin (-).
     """
+    _check_utf8(app, event_type, event_id or "", *channels)
     message: dict[str, object] = {"eventType": event_type, "payload": _payload(payload)}
     if event_id is not None:
         message["eventId"] = event_id
@@ -70,20 +71,35 @@ def _payload(argument: str) -> msgspec.Raw:
         payload = json.loads(text)
     except ValueError as error:
         raise click.UsageError(f"the payload is not JSON: {error}") from None
+    except RecursionError:
+        raise click.UsageError(
+            "the payload is nested too deeply for any server; flatten it"
+        ) from None
     if not isinstance(payload, dict):
         raise click.UsageError('the payload must be a JSON object, like {"order": 42}')
     return msgspec.Raw(text.encode())
 
 
-def _text(text: str) -> str:
-    if text == "-":
-        return sys.stdin.read()
-    if not text.startswith("@"):
-        return text
+def _text(argument: str) -> str:
+    if argument != "-" and not argument.startswith("@"):
+        _check_utf8(argument)
+        return argument
     try:
-        return Path(text[1:]).read_text()
+        raw = sys.stdin.buffer.read() if argument == "-" else Path(argument[1:]).read_bytes()
+        return raw.decode()
     except OSError as error:
-        raise click.UsageError(f"cannot read {text[1:]}: {error.strerror}") from None
+        raise click.UsageError(f"cannot read {argument[1:]}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"the payload is not UTF-8, as JSON must be: {error}") from None
+
+
+def _check_utf8(*arguments: str) -> None:
+    """Python keeps bytes of the command line that are not UTF-8 as halves of characters."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise click.UsageError(f"{argument!r} is not UTF-8; give it in that encoding") from None
 
 
 def _id(sent: object) -> str:
