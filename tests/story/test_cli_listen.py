@@ -198,6 +198,8 @@ def test_what_cannot_be_tried_is_a_usage_error() -> None:
         assert result.exception.code == Exit.USAGE
         assert words in str(result.exception)
     assert CliRunner().invoke(torture, ["http://127.0.0.1/"]).exit_code == Exit.USAGE
+    deep = ("http://127.0.0.1:1/", *STANDARD, "--payload", "[" * 5_000)
+    assert CliRunner().invoke(torture, deep).exit_code == Exit.USAGE
     assert CliRunner().invoke(torture, ["--new-key"]).exit_code == Exit.USAGE
 
 

@@ -1,5 +1,6 @@
 """The command line as a whole: the list of commands, its speed by what it loads, its exit codes."""
 
+import errno
 import subprocess
 import sys
 from importlib import import_module
@@ -93,6 +94,11 @@ def test_a_wrong_command_line_is_a_usage_error(
         (NotFound(), Exit.REJECTED, "ringback: Entity not found\n"),
         (Failure(Exit.NETWORK, "no answer"), Exit.NETWORK, "ringback: no answer\n"),
         (click.FileError("a.json", "gone"), 1, "ringback: Could not open file 'a.json': gone\n"),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300),
+            Exit.USAGE,
+            "ringback: a path is longer than this system allows; choose a shorter one\n",
+        ),
         (KeyboardInterrupt(), Exit.INTERRUPTED, "ringback: interrupted\n"),
     ],
 )

@@ -18,6 +18,7 @@ from ringback.errors import (
 from ringback.store.migrate import Applied, Migration, pending
 from ringback.store.port import MessageFilter, Page
 from ringback.store.sqlite import migrate
+from ringback.store.sqlite.backup import back_up
 from ringback.store.sqlite.store import SqliteStore, open_store
 from ringback.testing.stores import StillClock, World
 
@@ -69,8 +70,9 @@ def test_only_its_owner_may_read_the_file(path: Path) -> None:
 def test_a_cut_off_file_is_noticed_at_once(path: Path) -> None:
     close(opened(path))
     os.truncate(path, path.stat().st_size - 4096)
-    with pytest.raises(StoreCorrupt, match="restore a backup"):
-        opened(path)
+    for attempt in (lambda: opened(path), lambda: migrate.status(path)):
+        with pytest.raises(StoreCorrupt, match="restore a backup"):
+            attempt()
 
 
 def test_damage_found_later_is_reported_as_such(path: Path) -> None:
@@ -95,9 +97,16 @@ def test_the_database_of_another_program_is_left_alone(path: Path) -> None:
     connection.execute("CREATE TABLE theirs (id)")
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(ConfigError, match="another program"):
-        opened(path)
+    copy = path.with_name("copy.db")
+    for attempt in (
+        lambda: opened(path),
+        lambda: migrate.status(path),
+        lambda: back_up(path, copy),
+    ):
+        with pytest.raises(ConfigError, match="another program"):
+            attempt()
     assert path.read_bytes() == before
+    assert not copy.exists()
 
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:

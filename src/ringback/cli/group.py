@@ -1,5 +1,6 @@
 """The list of commands, the loading of the one that was asked for, and the end of the program."""
 
+import errno
 import sys
 import warnings
 from collections.abc import Sequence
@@ -75,6 +76,10 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
         # Whoever read our output has seen enough; stderr may be gone as well.
         sys.stderr.close()
         sys.exit(Exit.OK)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        _end(Exit.USAGE, "a path is longer than this system allows; choose a shorter one")
 
 
 def _end(code: int, message: str) -> NoReturn:

@@ -72,9 +72,7 @@ def _payload(argument: str) -> msgspec.Raw:
     except ValueError as error:
         raise click.UsageError(f"the payload is not JSON: {error}") from None
     except RecursionError:
-        raise click.UsageError(
-            "the payload is nested too deeply for any server; flatten it"
-        ) from None
+        raise click.UsageError("the payload is nested too deeply; flatten it") from None
     if not isinstance(payload, dict):
         raise click.UsageError('the payload must be a JSON object, like {"order": 42}')
     return msgspec.Raw(text.encode())

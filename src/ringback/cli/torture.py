@@ -166,6 +166,8 @@ def _payload(argument: str) -> Mapping[str, Any]:
         payload = json.loads(text_of(argument))
     except ValueError as error:
         raise click.UsageError(f"the payload is not JSON: {error}") from None
+    except RecursionError:
+        raise click.UsageError("the payload is nested too deeply; flatten it") from None
     if not isinstance(payload, dict):
         raise click.UsageError('the payload must be a JSON object, like {"amount": 1999}')
     return payload

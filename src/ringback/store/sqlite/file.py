@@ -88,7 +88,24 @@ def open_for_writing(path: Path, settings: Settings) -> sqlite3.Connection:
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write. Needs no ownership. Raises StoreUnavailable."""
+    """A connection that cannot write, for who does not own the file.
+
+    Raises ConfigError for another program's file, StoreCorrupt or StoreUnavailable.
+    """
+    connection = open_beside(path)
+    try:
+        _look(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise translated(error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_beside(path: Path) -> sqlite3.Connection:
+    """The same for the owner, who has looked at the file already. Raises StoreUnavailable."""
     if not path.is_file():
         raise StoreUnavailable(f"there is no database {path}; check the path")
     try:

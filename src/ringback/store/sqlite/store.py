@@ -14,7 +14,7 @@ from ringback.store.sqlite.commit import Transaction, commit_together
 from ringback.store.sqlite.database import Database
 from ringback.store.sqlite.file import (
     connect,
-    open_for_reading,
+    open_beside,
     open_for_writing,
     own,
     prepare,
@@ -157,7 +157,7 @@ def _open_threaded(
     database = Database(
         Writer(connection, guard),
         Readers(
-            lambda: open_for_reading(holding.file),
+            lambda: open_beside(holding.file),
             guard,
             count=settings.sqlite_readers,
             clock=clock,

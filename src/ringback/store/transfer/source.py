@@ -122,7 +122,7 @@ def _checked(path: Path) -> Path:
     path = path.absolute()
     if any(state.applied_at_ms is None for state in status(path)):
         raise SchemaMismatch(
-            f"{path} is of an older version, or another program's; bring it up first:"
+            f"{path} is of an older version; bring it up first:"
             f" ringback migrate up --database sqlite:///{path}"
         )
     return path
