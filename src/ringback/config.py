@@ -9,6 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
@@ -22,6 +23,10 @@ PREFIX: Final = "RINGBACK_"
 SECRETS: Final = frozenset({"jwt_secret", "main_secret"})
 URLS: Final = frozenset({"database", "proxy"})  # may hold a password: shown by `masked` only
 HMAC_BYTES_MIN: Final = {"HS256": 32, "HS384": 48, "HS512": 64}  # RFC 7518, section 3.2
+# Variables that are ours and not settings, and what Kubernetes sets for a service named ringback.
+_OTHER_VARIABLES: Final = re.compile(
+    r"RINGBACK_(CONFIG|URL|TOKEN|TEST_.*|SERVICE_(HOST|PORT).*|PORT(_[0-9]+_.*)?)"
+)
 _PASSWORD_FIELD: Final = re.compile(r"(password=)[^&\s]*", re.IGNORECASE)
 
 # No number is without an upper bound: what no clock, column or machine holds is refused at start.
@@ -287,6 +292,28 @@ def weakness_of_key(settings: Settings) -> str:
     )
 
 
+def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that look like settings and are none, usually misspelt, each with what to do."""
+    known = [PREFIX + name.upper() for name in Settings.__struct_fields__]
+    unknown = sorted(
+        name
+        for name in environment
+        if name.startswith(PREFIX)
+        and name.removesuffix("_FILE") not in known
+        and not _OTHER_VARIABLES.fullmatch(name)
+    )
+    return {name: f"it is no setting and changes nothing; {_hint(name)}" for name in unknown}
+
+
+def _hint(variable: str) -> str:
+    bare = variable.removesuffix("_FILE")
+    name = bare.removeprefix(PREFIX).lower()
+    nearest = get_close_matches(name, Settings.__struct_fields__, n=1)
+    if nearest:
+        return f"was {PREFIX}{nearest[0].upper()}{variable.removeprefix(bare)} meant?"
+    return "`ringback config` lists all"
+
+
 def load(
     flags: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
@@ -351,12 +378,23 @@ def _build(values: dict[str, object], sources: Mapping[str, str]) -> Settings:
             raise ConfigError(
                 f"{sources[name]}: there is no setting {name!r}; `ringback config` lists them all"
             )
+        if isinstance(value, str) and not _is_utf8(value):
+            raise ConfigError(f"{name} ({sources[name]}): it is not UTF-8; write it in that")
         try:
             values[name] = msgspec.convert(_parts(value, hints[name]), hints[name], strict=False)
         except msgspec.ValidationError as error:
             shown = "its value" if name in SECRETS | URLS else repr(value)
             raise ConfigError(f"{name} ({sources[name]}): {shown} is refused: {error}") from None
     return Settings(**values)  # type: ignore[arg-type]
+
+
+def _is_utf8(text: str) -> bool:
+    """Not so where the environment or a command line held other bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _parts(value: object, hint: object) -> object:

@@ -27,7 +27,7 @@ from msgspec import Struct
 from ringback import __version__
 from ringback.api.app import Api, create_app
 from ringback.clock import Clock
-from ringback.config import Settings, masked, weakness_of_key
+from ringback.config import Settings, masked, unknown_variables, weakness_of_key
 from ringback.database import check_url, is_postgres, open_database
 from ringback.engine.engine import Engine
 from ringback.errors import ConfigError, EngineStopped
@@ -77,10 +77,18 @@ def serve(settings: Settings, *, beside: Beside = nothing, berth: Berth | None =
     log = configure(settings.log_level, settings.log_format)
     if berth is not None:
         structlog.contextvars.bind_contextvars(worker=berth.number)
-    elif weakness := weakness_of_key(settings):
-        log.warning("weak_jwt_secret", why=weakness)
+    else:
+        tell_doubts(settings, log)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, log, beside=beside, berth=berth))
+
+
+def tell_doubts(settings: Settings, log: Log) -> None:
+    """What does not stop the service, and is hardly what was meant."""
+    for variable, why in unknown_variables(os.environ).items():
+        log.warning("unknown_setting", variable=variable, why=why)
+    if weakness := weakness_of_key(settings):
+        log.warning("weak_jwt_secret", why=weakness)
 
 
 def check(settings: Settings) -> None:

@@ -209,6 +209,14 @@ def test_a_secret_that_is_missing(tmp_path: Path) -> None:
     assert "openssl rand" in line
 
 
+def test_a_misspelt_variable_is_told_when_it_starts(tmp_path: Path) -> None:
+    with Program(tmp_path, *SERVE, RINGBACK_MAIN_SECERT="x" * 32) as program:
+        told = program.logged("unknown_setting")
+        program.logged("ready")
+    assert told["variable"] == "RINGBACK_MAIN_SECERT"
+    assert "RINGBACK_MAIN_SECRET " in str(told["why"])
+
+
 def test_a_backup_is_taken_while_the_service_runs(tmp_path: Path) -> None:
     with Program(tmp_path, *SERVE) as owner:
         owner.logged("ready")

@@ -14,6 +14,7 @@ from ringback.config import (
     load,
     load_with_sources,
     masked,
+    unknown_variables,
     weakness_of_key,
 )
 from ringback.errors import ConfigError
@@ -169,6 +170,43 @@ def test_a_refused_secret_is_not_shown(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load({name: ["correct horse"]}, NOTHING)
     assert "correct horse" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("RINGBACK_MAIN_SECERT", "was RINGBACK_MAIN_SECRET meant?"),
+        ("RINGBACK_MAIN_SECERT_FILE", "was RINGBACK_MAIN_SECRET_FILE meant?"),
+        ("RINGBACK_ZZZ", "`ringback config` lists all"),
+    ],
+)
+def test_a_misspelt_variable_is_told_with_the_nearest_name(variable: str, meant: str) -> None:
+    assert unknown_variables({variable: "x", "HOME": "/"})[variable].endswith(meant)
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "RINGBACK_MAIN_SECRET",
+        "RINGBACK_MAIN_SECRET_FILE",
+        "RINGBACK_CONFIG",
+        "RINGBACK_URL",
+        "RINGBACK_TOKEN",
+        "RINGBACK_TEST_POSTGRES",
+        "RINGBACK_SERVICE_HOST",
+        "RINGBACK_SERVICE_PORT_HTTP",
+        "RINGBACK_PORT",
+        "RINGBACK_PORT_8071_TCP_ADDR",
+        "ringback_listne",
+    ],
+)
+def test_what_is_known_or_not_ours_is_no_misspelling(variable: str) -> None:
+    assert unknown_variables({variable: "x"}) == {}
+
+
+def test_a_value_that_is_not_utf8_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"database \(RINGBACK_DATABASE\): it is not UTF-8"):
+        load(environment={"RINGBACK_DATABASE": "sqlite:///\udcff.db"})
 
 
 @pytest.mark.parametrize("content", ["listen = ", b"\xff\xfe", None])

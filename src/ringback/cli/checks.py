@@ -15,9 +15,9 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from ringback.clock import Clock
-from ringback.config import PREFIX, Settings, masked, weakness_of_key
+from ringback.config import Settings, masked, unknown_variables, weakness_of_key
 from ringback.database import check_url, is_postgres, sqlite_path
-from ringback.errors import MainSecretNeeded, RingbackError
+from ringback.errors import MainSecretNeeded, RingbackError, StoreCorrupt
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -28,8 +28,6 @@ STEPS_PER_LOOK: Final = 10_000  # virtual machine instructions of SQLite
 SOUND: Final = "ok"
 UNFINISHED: Final = "not finished"
 RELEASED_MS: Final = 1_790_000_000_000
-# Variables that are ours and not settings.
-OTHER_VARIABLES: Final = frozenset({"RINGBACK_CONFIG", "RINGBACK_URL", "RINGBACK_TOKEN"})
 
 
 class Finding(Struct, frozen=True):
@@ -40,16 +38,8 @@ class Finding(Struct, frozen=True):
 
 def environment(variables: Mapping[str, str]) -> Iterable[Finding]:
     """Variables that look like settings and are none: usually a misspelling."""
-    known = {PREFIX + name.upper() for name in Settings.__struct_fields__}
-    unknown = sorted(
-        name
-        for name in variables
-        if name.startswith(PREFIX)
-        and name.removesuffix("_FILE") not in known
-        and name not in OTHER_VARIABLES
-    )
-    for name in unknown:
-        yield Finding("warn", "environment", f"{name} is no setting; `ringback config` lists all")
+    for name, why in unknown_variables(variables).items():
+        yield Finding("warn", "environment", f"{name}: {why}")
 
 
 def secrets(settings: Settings, *, has_dev_secret: bool) -> Iterable[Finding]:
@@ -152,6 +142,9 @@ def _sound(path: Path) -> Finding:
     try:
         pending = [state for state in status(path) if state.applied_at_ms is None]
         verdict = _verdict(path, Clock())
+    except StoreCorrupt as error:
+        why = str(error) if error.__cause__ is None else _damaged(path, error.__cause__)
+        return Finding("fail", "database", why)
     except RingbackError as error:
         return Finding("fail", "database", str(error))
     state = f"{len(pending)} migrations at the next start" if pending else "up to date"
@@ -163,8 +156,12 @@ def _sound(path: Path) -> Finding:
             " checked: `ringback backup` makes a copy and checks that whole",
         )
     if verdict != SOUND:
-        return Finding("fail", "database", f"{path} is damaged ({verdict}); restore a backup")
+        return Finding("fail", "database", _damaged(path, verdict))
     return Finding("ok", "database", f"{path}: sound, {state}")
+
+
+def _damaged(path: Path, why: object) -> str:
+    return f"{path} is damaged ({why}); restore a backup"
 
 
 def _verdict(path: Path, clock: Clock) -> str:

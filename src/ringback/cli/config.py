@@ -27,7 +27,9 @@ A value comes from the first of these that has one:
 5. the default.
 
 Lists are separated by commas (`RINGBACK_RETRY_SCHEDULE=5,60,3600`), or are arrays in the TOML file.
-A setting that is misspelt, malformed or out of range stops the program with one line that names it.
+A setting that is malformed or out of range stops the program with one line that names it.
+So does a misspelt name on the command line or in the file.
+A misspelt variable changes nothing: the log says so (`unknown_setting`), and `ringback doctor`.
 Units come last in the names: `_s` seconds, `_h` hours, `_days`, `_bytes`; `_max` is a limit.
 """
 

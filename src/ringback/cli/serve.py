@@ -13,7 +13,7 @@ import click
 from ringback.cli.exits import Exit, Failure
 from ringback.cli.options import Chosen, with_json, with_settings
 from ringback.clock import Clock
-from ringback.config import Settings, weakness_of_key
+from ringback.config import Settings
 from ringback.database import check_url, is_postgres
 from ringback.errors import CannotListen, ConfigError, EngineStopped, WorkersFailed
 from ringback.telemetry.logging import configure
@@ -87,12 +87,12 @@ def _berth(place: str) -> "Berth":
 
 
 def _supervise(chosen: Chosen, settings: Settings) -> None:
+    from ringback.serve import tell_doubts
     from ringback.workers.supervisor import Supervisor
 
     _check(settings)
     log = configure(settings.log_level, settings.log_format)
-    if weakness := weakness_of_key(settings):
-        log.warning("weak_jwt_secret", why=weakness)
+    tell_doubts(settings, log)
 
     def worker(number: int, descriptor: int, url: str) -> Sequence[str]:
         # -P: not from whatever happens to lie in the working directory.
