@@ -76,6 +76,7 @@ class ChaosReceiver:
         self.port = port
         self._server: asyncio.Server | None = None
         self._visits: dict[asyncio.Task[None], Visit] = {}
+        self._writers: list[asyncio.StreamWriter] = []
         self._changed = asyncio.Condition()
 
     async def __aenter__(self) -> Self:
@@ -99,8 +100,9 @@ class ChaosReceiver:
         if self._server is not None:
             self._server.close()
         tasks = list(self._visits)
-        for task, visit in self._visits.items():
-            visit.writer.transport.abort()
+        for writer in self._writers:  # Over TLS a visit ends before its connection is closed.
+            writer.transport.abort()
+        for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for _ in range(3):  # Transports are gone a few turns of the loop later.
@@ -135,6 +137,7 @@ class ChaosReceiver:
     async def _visited(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         visit = Visit(self, reader, writer, self.connections)
+        self._writers.append(writer)
         if task is not None:
             self._visits[task] = visit
         try:
@@ -146,7 +149,8 @@ class ChaosReceiver:
             if self._server is not None and self._server.is_serving():
                 raise
         finally:
-            visit.close()
+            if not writer.is_closing():  # Closed twice, it could not be aborted any more.
+                visit.close()
             if task is not None:
                 del self._visits[task]
             async with self._changed:
