@@ -248,16 +248,16 @@ def test_a_node_without_a_way_to_the_database_stops_in_time() -> None:
 # ---- what they share ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("nodes", [1, 2, 4, 7])
-def test_the_rate_of_an_endpoint_holds_within_five_percent(nodes: int) -> None:
+@pytest.mark.parametrize(("nodes", "rate"), [(1, RATE), (2, RATE), (4, 5 * RATE), (7, RATE)])
+def test_the_rate_of_an_endpoint_holds_within_five_percent(nodes: int, rate: int) -> None:
     async def story(cluster: Cluster) -> None:
-        await cluster.populate({"throttled": (healthy, RATE)})
+        await cluster.populate({"throttled": (healthy, rate)})
         await cluster.clock.sleep(5.0)
-        for number in range(60 * RATE):
+        for number in range(50 * RATE):
             await cluster.publish(cluster.nodes[number % nodes], number)
         await cluster.clock.sleep(90.0)
         assert cluster.missing() == []
-        assert_rate(cluster.arrivals("throttled"), RATE)
+        assert_rate(cluster.arrivals("throttled"), rate)
 
     run(story, nodes=nodes)
 
@@ -441,7 +441,7 @@ def count_claims(node: Node, claims: Counter[str]) -> None:
 
 
 def assert_rate(arrivals: list[Arrival], rate: int) -> None:
-    """Within 5 % over the whole time, and no second much above."""
+    """Within 5 % over the whole time, and no second more than that above it."""
     assert_most(arrivals, rate)
     at_ms = sorted(one.at_ms for one in arrivals)
     average = (len(at_ms) - 1) / (at_ms[-1] - at_ms[0]) * 1000
@@ -450,6 +450,6 @@ def assert_rate(arrivals: list[Arrival], rate: int) -> None:
 
 def assert_most(arrivals: list[Arrival], rate: int) -> None:
     at_ms = sorted(one.at_ms for one in arrivals)
-    most = int(rate * 1.1) + 1
+    most = int(rate * 1.05) + 1
     for first, last in zip(at_ms, at_ms[most:], strict=False):
         assert last - first >= 1_000, f"{most + 1} within {last - first} ms at {first}"
