@@ -50,6 +50,9 @@ class Visit:
         for part in parts:
             self.writer.write(part)
             await self.writer.drain()
+        # Over TLS a connection that broke is known as such a turn of the loop later: without one,
+        # who says things for ever would never learn of it, and nobody else would run.
+        await asyncio.sleep(0)
 
     async def pause(self, seconds: float) -> None:
         """That long, or until the sender closes the connection: ConnectionResetError then."""
