@@ -23,7 +23,7 @@ def test_a_standby_is_promoted_under_load(tmp_path: Path) -> None:
     standby = PostgresServer(**DURABLE, hot_standby="on")
 
     async def story() -> None:
-        # Without a standby nothing could be committed yet, so it follows before there is anything.
+        # Without a standby nothing can be committed, so it follows before there is anything.
         await aside(primary.start)
         await aside(lambda: standby.follow(primary))
         parts = urlsplit(primary.create_database())

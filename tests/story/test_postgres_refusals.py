@@ -30,7 +30,6 @@ from ringback.testing.shop import EVENT_TYPE, Shop
 
 PASSWORD = "hunter2"
 GUARDED = "guarded"
-READER = "story_reader"
 HBA = "host all {role} 127.0.0.1/32 scram-sha-256\n"
 ROOM = "48m"
 PUBLISHED_MAX = 2_000
@@ -76,10 +75,7 @@ def migrated() -> Iterator[str]:
 @pytest.fixture
 def reader() -> str:
     """A role that may connect, and nothing else."""
-    url = durable_server().url("postgres")
-    if not execute(url, f"SELECT count(*) FROM pg_roles WHERE rolname = '{READER}'"):
-        execute(url, f"CREATE ROLE {READER} LOGIN PASSWORD '{PASSWORD}'")
-    return READER
+    return durable_server().create_role("story_reader", PASSWORD)
 
 
 def as_role(url: str, role: str, password: str = PASSWORD) -> str:

@@ -6,7 +6,7 @@ It migrates, receives in views' transactions, and handles events on Django's con
 import asyncio
 import sys
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from django.conf import settings  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
@@ -23,8 +23,8 @@ def configure(url: str) -> str:
     database: dict[str, Any] = {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": parts.path[1:],
-        "USER": parts.username,
-        "PASSWORD": parts.password or "",
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname,
         "PORT": parts.port,
     }

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ringback.testing.process import unused_port
 
@@ -63,8 +63,10 @@ class PgBouncer:
 
     def _settings(self) -> str:
         server = self._server
+        password = unquote(server.password or "").replace("'", "''")
         return (
-            f"[databases]\n* = host={server.hostname} port={server.port} user={server.username}\n"
+            f"[databases]\n* = host={server.hostname} port={server.port} user={server.username}"
+            f" password='{password}'\n"
             "[pgbouncer]\npool_mode = transaction\nlisten_addr = 127.0.0.1\n"
             f"listen_port = {self.port}\nunix_socket_dir =\nauth_type = any\n"
             f"default_pool_size = {SERVER_CONNECTIONS}\nmax_client_conn = 200\n"

