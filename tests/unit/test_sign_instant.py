@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.errors import Malformed
-from ringback.sign.instant import http_date, written
+from ringback.sign.instant import http_date, rfc3339, written
 
 LAST_S = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 GERMAN_DAYS = ["Mo", "Di", "Mi", "Do", "Fr", "Sa", "So"]
@@ -70,3 +70,8 @@ def test_the_names_are_english_whatever_the_locale_says(monkeypatch: pytest.Monk
 def test_another_date_is_malformed(text: str) -> None:
     with pytest.raises(Malformed):
         http_date(text)
+
+
+def test_an_hour_of_24_is_none_in_any_python() -> None:
+    with pytest.raises(Malformed):
+        rfc3339("2026-10-07T24:00:00Z")

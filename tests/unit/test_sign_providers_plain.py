@@ -296,7 +296,7 @@ def test_two_recipients_of_docusign_are_two_events() -> None:
         body = b'{"event":"recipient-sent","generatedDateTime":"t","data":%s}' % inside
         return received("docusign", body, {"X-DocuSign-Signature-1": based(body)}).id
 
-    assert event_id("1") == "recipient-sent:e:t:1"
+    assert event_id("1") == "1:recipient-sent:e:t"
     assert event_id("2") != event_id("1")
 
 
@@ -384,3 +384,11 @@ def test_another_credential_of_the_provider_is_refused_by_name(provider: str, se
 
     assert secret not in str(caught.value)
     assert "give" in str(caught.value)
+
+
+def test_what_twilio_signed_as_a_form_is_read_as_one() -> None:
+    body = b'{"a":"b=c"}'
+    content = f'{URL}{{"a":"bc"}}'.encode()
+    headers = {"X-Twilio-Signature": based(content, "sha1")}
+
+    assert received("twilio", body, headers).payload == {'{"a":"b': 'c"}'}

@@ -158,14 +158,23 @@ def _find(place: Place, request: Request | None, payload: object) -> str | None:
     if isinstance(place, Field):
         return text_of(_at(payload, place.path))
     if isinstance(place, Joined):
-        texts = [text_of(_at(payload, field.path)) for field in place.fields]
-        return None if None in texts else text_of(place.separator.join(filter(None, texts)))
+        return _joined(place, payload)
     if request is None or not request.has(place.name):
         return None
     text = request.visible(place.name)
     if isinstance(place, HeaderAndBody):
         return text_of(f"{text}:{sha256(request.body).hexdigest()}")
     return text
+
+
+def _joined(place: Joined, payload: object) -> str | None:
+    texts = []
+    for field in place.fields:
+        text = text_of(_at(payload, field.path))
+        if text is None:
+            return None
+        texts.append(text)
+    return text_of(place.separator.join(texts))
 
 
 def _at(payload: object, path: str) -> object:

@@ -16,8 +16,9 @@ Form = Literal["s", "ms", "rfc3339", "http-date"]
 TOLERANCE_S: Final = 300
 _DIGITS_MAX: Final = 12
 _DATE_CHARS_MAX: Final = 40
+_CLOCK: Final = r"(?!24)\d\d:\d\d:\d\d"  # newer Pythons read 24:00:00 as the next day's 00:00:00
 _RFC3339: Final = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII
+    rf"(\d{{4}}-\d\d-\d\dT{_CLOCK})(?:\.\d{{1,9}})?(Z|[+-]\d\d:\d\d)", re.ASCII
 )
 
 # The names are English whatever the locale of the process, so strptime and strftime cannot be used.
@@ -27,7 +28,7 @@ _MONTHS: Final = (
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
 _IMF_FIXDATE: Final = re.compile(
-    rf"({'|'.join(_WEEKDAYS)}), (\d\d) ({'|'.join(_MONTHS)}) (\d{{4}}) (\d\d):(\d\d):(\d\d) GMT",
+    rf"({'|'.join(_WEEKDAYS)}), (\d\d) ({'|'.join(_MONTHS)}) (\d{{4}}) ({_CLOCK}) GMT",
     re.ASCII,
 )
 
@@ -58,11 +59,10 @@ def rfc3339(text: str) -> int:
 def http_date(text: str) -> int:
     """Seconds of an IMF-fixdate (RFC 9110, 5.6.7), its weekday right. Raises Malformed."""
     if form := _IMF_FIXDATE.fullmatch(text):
-        weekday, day, month, year, *clock = form.groups()
-        hour, minute, second = map(int, clock)
+        weekday, day, month, year, clock = form.groups()
+        number = 1 + _MONTHS.index(month)
         try:
-            number = 1 + _MONTHS.index(month)
-            instant = datetime(int(year), number, int(day), hour, minute, second, tzinfo=UTC)
+            instant = datetime.fromisoformat(f"{year}-{number:02}-{day}T{clock}+00:00")
         except ValueError:
             pass
         else:

@@ -114,7 +114,9 @@ def _plain(pairs: list[Any]) -> dict[str, str | None] | None:
     else:
         return None
     lowered = joined.split("\0")  # a name or a value may have had a NUL of its own
-    if not len(lowered) == len(values) == len(pairs) or "http_" in joined or "content_" in joined:
+    if not len(lowered) == len(values) == len(pairs):
+        return None
+    if "_" in joined and ("http_" in joined or "content_" in joined):
         return None
     found: dict[str, str | None] = dict(zip(lowered, values, strict=True))
     return found if len(found) == len(pairs) else None

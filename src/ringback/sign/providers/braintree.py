@@ -17,6 +17,7 @@ accepted.
 
 import re
 from base64 import b64decode, encodebytes
+from functools import lru_cache
 from hashlib import sha1, sha256
 from hmac import compare_digest
 from typing import Final
@@ -28,6 +29,7 @@ from ringback.sign.hmac_key import HmacKey, hmac_key
 from ringback.sign.payload import form_pairs
 from ringback.sign.request import Request
 from ringback.sign.scheme import (
+    KEYS_CACHED_MAX,
     SIGNATURES_MAX,
     Draft,
     Field,
@@ -120,6 +122,7 @@ def _matching(pairs: list[tuple[str, str]], payload: bytes, secrets: tuple[str, 
     return found
 
 
+@lru_cache(maxsize=KEYS_CACHED_MAX)
 def _keys_of(text: str) -> tuple[str, HmacKey]:
     check_text(text, SECRET)
     public, _, private = text.partition(":")

@@ -23,7 +23,7 @@ from urllib.parse import quote, urlsplit
 from ringback.errors import Malformed, Mismatch
 from ringback.sign.hmac_scheme import beside, url_of
 from ringback.sign.instant import check_fresh, milliseconds, written
-from ringback.sign.layout import is_signature
+from ringback.sign.layout import encoded, is_signature
 from ringback.sign.request import Request
 from ringback.sign.scheme import Draft, Fields, Header, Place, Proof, Scheme, Signed, Terms
 from ringback.sign.secret_text import SecretText, key_reader
@@ -49,17 +49,18 @@ def check(request: Request, terms: Terms) -> Proof:
     given = request.header(SIGNATURE)
     timestamp_s = milliseconds(request.header(TIMESTAMP))
     names = request.header(SIGNED)
-    if not NAMES.fullmatch(names) or not {SIGNED, TIMESTAMP} <= set(names.split(",")):
+    listed = set(names.split(",")) if NAMES.fullmatch(names) else set()
+    if SIGNED not in listed or TIMESTAMP not in listed:
         raise Malformed(f"the header {SIGNED} does not name the headers that must be signed")
-    head, found = _head(request, names), -1
+    head, presented, found = _head(request, listed), given.encode("utf-8", "surrogatepass"), -1
     for index, secret in enumerate(terms.secrets):
-        tag = _key(secret).sign(head, request.body).hex()
-        if compare_digest(given.encode("utf-8", "surrogatepass"), tag.encode()) and found < 0:
+        tag = encoded(_key(secret).sign(head, request.body), "hex")
+        if compare_digest(presented, tag) and found < 0:
             found = index
     if found < 0:
         raise _refusal(given)
     check_fresh(timestamp_s, now_s=terms.now_s, tolerance_s=terms.tolerance_s)
-    return Proof(found, timestamp_s, request.visible(KEY) if KEY in names.split(",") else None)
+    return Proof(found, timestamp_s, request.visible(KEY) if KEY in listed else None)
 
 
 def sign(draft: Draft, signing: str) -> Signed:
@@ -68,15 +69,15 @@ def sign(draft: Draft, signing: str) -> Signed:
     names = ",".join(sorted([SIGNED, *(name for name, _ in others)]))
     fields = (*others, (SIGNED, names))
     request = Request(draft.method, draft.url, dict[str, str | None](fields), draft.body)
-    tag = _key(signing).sign(_head(request, names), draft.body).hex()
+    tag = _key(signing).sign(_head(request, set(names.split(","))), draft.body).hex()
     return Signed(draft.method, draft.url, (*fields, (SIGNATURE, tag)), draft.body)
 
 
-def _head(request: Request, names: str) -> bytes:
-    values = [f"{name}:{request.header(name).strip()}" for name in sorted(set(names.split(",")))]
-    if any("\n" in value for value in values):
+def _head(request: Request, names: set[str]) -> bytes:
+    values = ";".join([f"{name}:{request.header(name).strip()}" for name in sorted(names)])
+    if "\n" in values:
         raise Malformed("a signed header has a line break")
-    lines = (request.method, _path(url_of(request)), ";".join(values), "")
+    lines = (request.method, _path(url_of(request)), values, "")
     return "\n".join(lines).encode("utf-8", "surrogatepass")
 
 

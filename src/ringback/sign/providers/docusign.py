@@ -31,7 +31,7 @@ SCHEME: Final = hmac_scheme(
     ),
     encoding="base64",
     secret=SecretText("an HMAC key of the account (Connect → Connect keys)"),
-    id=(Joined((*ID, Field("data.recipientId"))), Joined(ID)),
+    id=(Joined((Field("data.recipientId"), *ID)), Joined(ID)),
     type=(Field("event"),),
     caution="no age is checked, as a retry may come days later",
 )

@@ -61,7 +61,7 @@ def check(request: Request, terms: Terms) -> Proof:
 def sign(draft: Draft, signing: str) -> Signed:
     time_text = written(draft.timestamp_s, "ms")
     request = Request(draft.method, draft.url, {}, draft.body)
-    tag = _tag(signing, request, spellings(draft.url)[1], time_text)
+    tag = _tag(signing, request, spellings(draft.url)[-1], time_text)
     fields = (
         *beside(draft, id=(), type=()),
         ("x-hubspot-request-timestamp", time_text),
@@ -99,10 +99,12 @@ def object_or_list(body: bytes) -> Any:
     return payload
 
 
-def spellings(url: str) -> tuple[bytes, bytes]:
-    """The URL as it is, and with the escapes decoded that HubSpot decodes."""
-    decoded = _DECODED.sub(lambda escape: chr(int(escape[1], 16)), url)
-    return url.encode("utf-8", "surrogatepass"), decoded.encode("utf-8", "surrogatepass")
+def spellings(url: str) -> list[bytes]:
+    """The URL as it is and, last, with the escapes decoded that HubSpot decodes."""
+    found = [url]
+    if "%" in url:
+        found.append(_DECODED.sub(lambda escape: chr(int(escape[1], 16)), url))
+    return [text.encode("utf-8", "surrogatepass") for text in found]
 
 
 def refusal(*, is_well_formed: bool) -> Malformed | Mismatch:

@@ -17,6 +17,7 @@ the format; Meta publishes no vectors.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from msgspec import structs
@@ -28,7 +29,17 @@ from ringback.sign.hmac_scheme import hmac_scheme
 from ringback.sign.layout import Plain
 from ringback.sign.payload import as_json
 from ringback.sign.request import Request
-from ringback.sign.scheme import Draft, KeyPair, Part, Proof, Reply, Scheme, Signed, Terms
+from ringback.sign.scheme import (
+    KEYS_CACHED_MAX,
+    Draft,
+    KeyPair,
+    Part,
+    Proof,
+    Reply,
+    Scheme,
+    Signed,
+    Terms,
+)
 from ringback.sign.secret_text import SecretText, check_text
 from ringback.sign.token import matching
 
@@ -39,8 +50,8 @@ _AROUND: Final = {"sender", "recipient", "timestamp"}
 
 
 def check(request: Request, terms: Terms) -> Proof:
-    secrets = tuple(_split(secret)[0] for secret in terms.secrets)
-    return _SIGNED.check(request, structs.replace(terms, secrets=secrets))
+    secrets = tuple([_split(secret)[0] for secret in terms.secrets])
+    return _SIGNED.check(request, Terms(secrets, terms.now_s, terms.tolerance_s, terms.documents))
 
 
 def sign(draft: Draft, signing: str) -> Signed:
@@ -79,6 +90,7 @@ def envelope(draft: Draft, payload: object) -> bytes:
     return as_json({"object": "test", "entry": [{"id": "1", "changes": [change]}]})
 
 
+@lru_cache(maxsize=KEYS_CACHED_MAX)
 def _split(text: str) -> tuple[str, str]:
     check_text(text, SECRET)
     app_secret, _, verify_token = text.partition(":")

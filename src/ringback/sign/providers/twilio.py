@@ -22,13 +22,13 @@ the official library's tests are in the test suite.
 import re
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Final
+from typing import Any, Final
 
 from ringback.errors import Malformed, Mismatch
 from ringback.sign.challenge import query_of
 from ringback.sign.hmac_scheme import beside, url_of
 from ringback.sign.layout import encoded, is_signature
-from ringback.sign.payload import form_pairs, json_of
+from ringback.sign.payload import fields_of, form_pairs, json_of
 from ringback.sign.request import Request
 from ringback.sign.scheme import Draft, Field, Header, Joined, Proof, Scheme, Signed, Terms
 from ringback.sign.secret_text import SecretText, key_reader
@@ -49,15 +49,16 @@ _key = key_reader(SECRET, "sha1")
 
 def check(request: Request, terms: Terms) -> Proof:
     given = request.header("x-twilio-signature")
-    urls, rest = _spellings(url_of(request)), _rest(request)
+    presented = given.encode("utf-8", "surrogatepass")
+    urls, (rest, payload) = _spellings(url_of(request)), _rest(request)
     found = -1
     for index, secret in enumerate(terms.secrets):
         for url in urls:
             tag = encoded(_key(secret).sign(url, rest), "base64")
-            if compare_digest(given.encode("utf-8", "surrogatepass"), tag) and found < 0:
+            if compare_digest(presented, tag) and found < 0:
                 found = index
     if found >= 0:
-        return Proof(found)
+        return Proof(found, payload=payload)
     if not is_signature(given, "base64", 20):
         raise Malformed("the header x-twilio-signature is not base64 of 20 bytes")
     raise Mismatch(
@@ -69,11 +70,11 @@ def check(request: Request, terms: Terms) -> Proof:
 def sign(draft: Draft, signing: str) -> Signed:
     """A form as it is; JSON with its digest in the URL's query."""
     url, kind = draft.url, "application/x-www-form-urlencoded"
-    if draft.body[:1] in (b"{", b"["):
+    if draft.body.lstrip()[:1] in (b"{", b"["):
         mark = "&" if "?" in url else "?"
         url, kind = f"{url}{mark}bodySHA256={sha256(draft.body).hexdigest()}", "application/json"
     request = Request(draft.method, url, {}, draft.body)
-    tag = encoded(_key(signing).sign(url.encode(), _rest(request)), "base64").decode()
+    tag = encoded(_key(signing).sign(url.encode(), _rest(request)[0]), "base64").decode()
     others = [field for field in beside(draft, id=ID, type=TYPE) if field[0] != "content-type"]
     fields = (("content-type", kind), *others, ("x-twilio-signature", tag))
     return Signed(draft.method, url, fields, draft.body)
@@ -86,20 +87,23 @@ def envelope(draft: Draft, payload: object) -> bytes:
     return urlencode({**inner, "EventType": draft.type}).encode()
 
 
-def _rest(request: Request) -> bytes:
-    """What is signed behind the URL. Raises Mismatch for JSON that is not what the URL says."""
+def _rest(request: Request) -> tuple[bytes, Any]:
+    """What is signed behind the URL, and what the body says.
+
+    Raises Mismatch for JSON that is not what the URL says.
+    """
     digest = query_of(request).get("bodySHA256") if "bodySHA256" in url_of(request) else None
     if digest is None:
-        return _joined(form_pairs(request.body)).encode("utf-8", "surrogatepass")
+        pairs = form_pairs(request.body)
+        return _joined(pairs).encode("utf-8", "surrogatepass"), fields_of(pairs)
     given = digest.encode("utf-8", "surrogatepass")
     if not compare_digest(given, sha256(request.body).hexdigest().encode()):
         raise Mismatch("the body is not the one whose digest is in the URL's bodySHA256")
-    json_of(request.body)
-    return b""
+    return b"", json_of(request.body)
 
 
 def _joined(pairs: list[tuple[str, str]]) -> str:
-    return "".join(name + value for name, value in sorted(set(pairs)))
+    return "".join([name + value for name, value in sorted(set(pairs))])
 
 
 def _spellings(url: str) -> tuple[bytes, bytes]:
