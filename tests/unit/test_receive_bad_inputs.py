@@ -163,7 +163,7 @@ def test_the_spellings_are_tried_on_most_providers() -> None:
     names = {scheme.name for scheme in WITH_CORE}
 
     sent_as_it_is = {"chargebee", "deepgram", "gitlab_token", "okta", "postmark"}
-    decoded = {"plaid", *DECODED}
+    decoded = {"fusionauth", "plaid", *DECODED}
     assert {scheme.name for scheme in SCHEMES} - names <= IN_THE_BODY | sent_as_it_is | decoded
     for spelling in SPELLINGS:
         tried = [scheme for scheme in WITH_CORE if any(odd_signed(scheme, spelling))]

@@ -22,3 +22,13 @@ def test_every_handshake_is_described() -> None:
     assert answered <= described
     # Xero's needs no answer of its own: good requests are accepted and bad ones refused.
     assert described - answered == {"xero"}
+
+
+def test_what_is_left_out_is_said_with_its_reason() -> None:
+    _, _, section = catalogue.page().partition("## Not here, and why")
+
+    for name in ("Event Grid", "WebSub", "Monday", "SharedKey", "Jira", "validationTokens"):
+        assert name in section
+    for name in ("Inbound Parse", "Paddle Classic", "flows", "FusionAuth"):
+        assert name in section
+    assert all(": " in line for line in section.splitlines() if line.startswith("- "))

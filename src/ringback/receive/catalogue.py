@@ -55,6 +55,51 @@ HANDSHAKES: Final = """
 
 `respond` answers them; ask it first, for every request.
 """
+ABSENT: Final = """
+## Not here, and why
+
+What is left out is refused, and never taken on less proof. `hmac_scheme` declares a provider that
+is not in the table, if it signs with HMAC.
+"""
+_ABSENT: Final = (
+    (
+        "Azure Event Grid (CloudEvents), and its `OPTIONS` handshake",
+        "deliveries are not signed: they carry a token of Entra ID, or what was put into the URL",
+    ),
+    (
+        "WebSub subscribers",
+        "to confirm a subscription is to know which topics were asked for, which only the"
+        " application does; the signature is that of `bitbucket`, by `hmac_scheme`",
+    ),
+    (
+        "Monday, and its `challenge`",
+        "only the webhooks of integrations are signed, by a JWT that says nothing about the body",
+    ),
+    (
+        "FusionAuth with RSA or elliptic curve keys",
+        "the public keys are the instance's own, and no host of theirs can be known here to fetch"
+        " them from; `fusionauth` takes HMAC keys",
+    ),
+    (
+        "Twilio's signature with a key of its own (`SharedKey`)",
+        "a header that is not signed would choose the algorithm and the key",
+    ),
+    (
+        "Jira webhooks of OAuth and Connect apps",
+        "their JWT does not cover the body, and how it is signed is not documented",
+    ),
+    (
+        "Microsoft Graph's `validationTokens` and encrypted resource data",
+        "the tokens cover no part of the notification; `clientState` is what is compared",
+    ),
+    (
+        "SendGrid's Inbound Parse",
+        "it is signed by a policy of its own, whose signed bytes are not known here for sure",
+    ),
+    ("Paddle Classic", "its signature is over PHP's serialization, and it takes no new sellers"),
+    ("Klaviyo's webhooks of flows", "they are not signed"),
+    ("AWS SNS with raw message delivery", "it has no signature at all"),
+)
 _TITLES: Final = (
     "| Name | Provider | Signature | Freshness | Dedupe by | URL | Handshake | Receipt | Vectors "
     "| Known |"
@@ -70,7 +115,10 @@ def page() -> str:
     lines += [_row(scheme) for scheme in schemes]
     secrets = [f"| `{one.name}` | {_cell(one.secret)} | {_cell(one.caution)} |" for one in schemes]
     handshakes = [f"- `{name}`: {text}" for name, text in _handshakes()]
-    return "\n".join([*lines, SECRETS.rstrip(), *secrets, HANDSHAKES, *handshakes, ""])
+    absent = [f"- {what}: {why}." for what, why in _ABSENT]
+    return "\n".join(
+        [*lines, SECRETS.rstrip(), *secrets, HANDSHAKES, *handshakes, ABSENT, *absent, ""]
+    )
 
 
 def _row(scheme: Scheme) -> str:

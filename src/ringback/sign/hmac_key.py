@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ringback.errors import SecretError
 
-Algorithm = Literal["sha1", "sha256", "sha512"]
+Algorithm = Literal["sha1", "sha256", "sha384", "sha512"]
 
 _INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))

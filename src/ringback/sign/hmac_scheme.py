@@ -44,7 +44,7 @@ from ringback.sign.scheme import (
 from ringback.sign.secret_text import SecretText, key_reader
 
 _ANY_SECRET: Final = SecretText("the signing secret that the provider shows")
-_TAG_BYTES: Final[dict[Algorithm, int]] = {"sha1": 20, "sha256": 32, "sha512": 64}
+_TAG_BYTES: Final[dict[Algorithm, int]] = {"sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64}
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
 
 Piece = bytes | Callable[[Request, str], bytes]

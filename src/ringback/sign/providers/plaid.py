@@ -16,7 +16,6 @@ Plaid publishes no vectors.
 """
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
@@ -39,6 +38,7 @@ from ringback.sign.scheme import (
     Terms,
 )
 from ringback.sign.secret_text import check_text
+from ringback.sign.web_token import bytes_of, object_of, text_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -59,10 +59,10 @@ def check(request: Request, terms: Terms) -> Proof:
     form = JWT.fullmatch(request.header("plaid-verification"))
     if not form:
         raise Malformed("the header plaid-verification is not a token signed with ES256")
-    kid = _kid(_json_of(form[1]))
-    signature, content = _bytes_of(form[3]), f"{form[1]}.{form[2]}".encode()
+    kid = _kid(object_of(form[1]))
+    signature, content = bytes_of(form[3]), f"{form[1]}.{form[2]}".encode()
     found = _matching(kid, signature, content, terms)
-    timestamp_s = _issued_at(_json_of(form[2]), request.body)
+    timestamp_s = _issued_at(object_of(form[2]), request.body)
     check_fresh(timestamp_s, now_s=terms.now_s, tolerance_s=terms.tolerance_s)
     return Proof(found, timestamp_s)
 
@@ -76,8 +76,8 @@ def sign(draft: Draft, signing: str) -> Signed:
         "request_body_sha256": sha256(draft.body).hexdigest(),
     }
     header = {"alg": "ES256", "kid": kid, "typ": "JWT"}
-    content = f"{_text_of(as_json(header))}.{_text_of(as_json(claims))}"
-    token = f"{content}.{_text_of(_signature(_private(number), content.encode()))}"
+    content = f"{text_of(as_json(header))}.{text_of(as_json(claims))}"
+    token = f"{content}.{text_of(_signature(_private(number), content.encode()))}"
     # The other environment has another key of the same name, as a test of the wrong one needs.
     documents = {
         _url(name, kid): _document(kid, _private(number if name == environment else number + name))
@@ -168,35 +168,13 @@ def _public(document: bytes, kid: str) -> "EllipticCurvePublicKey":
         key = json_of(document)["key"]
         if (key["kty"], key["crv"], key["kid"]) != ("EC", "P-256", kid):
             raise ValueError
-        x, y = (int.from_bytes(_bytes_of(key[name])) for name in ("x", "y"))
+        x, y = (int.from_bytes(bytes_of(key[name])) for name in ("x", "y"))
         public = EllipticCurvePublicNumbers(x, y, SECP256R1()).public_key()
     except (Malformed, KeyError, TypeError, ValueError):
         raise Mismatch("what was fetched is not the key that the token names") from None
     if key.get("expired_at") is not None:
         raise Mismatch("Plaid has retired the key that the token names")
     return public
-
-
-def _json_of(text: str) -> dict[str, Any]:
-    value = json_of(_bytes_of(text))
-    if not isinstance(value, dict):
-        raise Malformed("a part of the token is not a JSON object")
-    return value
-
-
-def _bytes_of(text: str) -> bytes:
-    """The bytes of base64url without padding, in its one spelling. Raises Malformed."""
-    try:
-        raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except ValueError:
-        raw = b""
-    if not raw or _text_of(raw) != text:
-        raise Malformed("a part of the token is not base64url")
-    return raw
-
-
-def _text_of(raw: bytes) -> str:
-    return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _private(number: str) -> "EllipticCurvePrivateKey":
@@ -223,8 +201,8 @@ def _document(kid: str, private: "EllipticCurvePrivateKey") -> bytes:
         "alg": "ES256",
         "use": "sig",
         "kid": kid,
-        "x": _text_of(numbers.x.to_bytes(32)),
-        "y": _text_of(numbers.y.to_bytes(32)),
+        "x": text_of(numbers.x.to_bytes(32)),
+        "y": text_of(numbers.y.to_bytes(32)),
         "created_at": 1,
         "expired_at": None,
     }
