@@ -3,6 +3,7 @@
 The requests are Stripe's, into an inbox that is processed, and Slack's, into a function.
 """
 
+import gzip
 import json
 import socket
 import sqlite3
@@ -35,6 +36,24 @@ SERVERS = {
     "django under WSGI": ["-m", "ringback.testing.wsgi_server", "django_app:wsgi"],
     "aiohttp": ["-m", "aiohttp.web", "aiohttp_app:make_app", "-H", "127.0.0.1", "-P"],
 }
+SLOW = """
+from aiohttp import web
+from ringback.receive.aiohttp import webhook as aiohttp_webhook
+from ringback.receive.asgi import webhook
+
+async def nothing(*_): ...
+
+terms = {"secrets": "whsec_" + "5" * 32, "body_s_max": 0.2}
+app = webhook("stripe", **terms)(nothing)
+
+def make_app(argv):
+    found = web.Application()
+    found.router.add_post("/", aiohttp_webhook("stripe", **terms)(nothing))
+    return found
+"""
+CHUNKED = ("Transfer-Encoding", "chunked")
+TAKES_CHUNKS = {"fastapi", "asgi", "flask", "django under ASGI", "aiohttp"}
+REFUSED = {0, 400, 401, 411}
 NEED_A_WORKER = {"wsgi", "flask", "django under ASGI", "django under WSGI"}
 
 pytestmark = pytest.mark.timeout(120)
@@ -49,7 +68,8 @@ class Answer(Struct, frozen=True):
 class Server:
     """A framework's server, its inbox and what has shipped."""
 
-    def __init__(self, port: int, database: Path, log: Path) -> None:
+    def __init__(self, kind: str, port: int, database: Path, log: Path) -> None:
+        self.kind = kind
         self.port = port
         self.database = database
         self.log = log
@@ -69,6 +89,17 @@ class Server:
             answer = connection.getresponse()
             fields = {name.lower(): value for name, value in answer.headers.items()}
             return Answer(answer.status, answer.read(), fields)
+
+    def speak(self, request: Signed, *more: tuple[str, str], body: bytes) -> int:
+        """The status of the answer to these very bytes; 0 if the connection is closed instead."""
+        fields = "".join(f"{name}: {value}\r\n" for name, value in (*request.headers, *more))
+        head = f"POST /webhooks/stripe HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}\r\n"
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+            try:
+                connection.sendall(head.encode() + body)
+                return int(connection.recv(65_536)[9:12] or 0)
+            except ConnectionError:
+                return 0
 
     def shipped(self, order: str) -> int:
         """How often, as soon as it has."""
@@ -108,7 +139,7 @@ def server(
         command = [*SERVERS[request.param], str(port)]
         log = stack.enter_context(program(*command, place=place, path=EXAMPLES, **settings))
         until(lambda: listens(port))
-        yield Server(port, place / "shop.db", log)
+        yield Server(request.param, port, place / "shop.db", log)
 
 
 def paid(order: str, *, event: str = "", age_s: int = 0, secret: str = STRIPE) -> Signed:
@@ -124,6 +155,22 @@ def paid(order: str, *, event: str = "", age_s: int = 0, secret: str = STRIPE) -
 def slack(payload: dict[str, Any], secret: str = SLACK) -> Signed:
     body = json.dumps(payload).encode()
     return sign("slack", Draft(body=body, timestamp_s=int(time.time())), secret)
+
+
+def chunked(body: bytes, *trailers: str) -> bytes:
+    """In two chunks."""
+    halves = [part for part in (body[:50], body[50:]) if part]
+    chunks = [b"%x\r\n%s\r\n" % (len(part), part) for part in halves]
+    lines = [f"{trailer}\r\n".encode() for trailer in trailers]
+    return b"".join([*chunks, b"0\r\n", *lines, b"\r\n"])
+
+
+def dripped(connection: socket.socket) -> bytes:
+    """The answer, if there is one; else a byte more is sent."""
+    with suppress(BlockingIOError):
+        return connection.recv(65_536)
+    connection.send(b".")
+    return b""
 
 
 def with_body(request: Signed, body: bytes) -> Signed:
@@ -193,6 +240,63 @@ def test_a_body_that_ends_early_is_no_body(server: Server) -> None:
     assert answer == b"" or b" 400 " in answer.partition(b"\r\n")[0]
     assert server.send(paid("late")).status == 200
     assert (server.kept("evt_early"), server.kept("evt_late")) == (0, 1)
+
+
+def test_a_body_that_unpacks_to_a_bomb_is_not_unpacked(server: Server) -> None:
+    """65: eight kilobytes that are eight megabytes. aiohttp unpacks by itself, up to the limit."""
+    bomb = gzip.compress(b" " * 2 * BODY_BYTES_MAX, mtime=0)
+    answer = server.send(with_body(paid("bomb"), bomb), ("Content-Encoding", "gzip"))
+    assert answer.status == (413 if server.kind == "aiohttp" else 401)
+    assert server.send(paid("spark")).status == 200
+
+
+def test_a_trailer_makes_nothing_good_that_was_forged(server: Server) -> None:
+    """66: a body in chunks, and a signature behind it. Some servers take no chunks, or no trailers.
+
+    uvicorn puts trailers among the headers, so there two signatures came, which prove nothing; and
+    one that is good proves as much as a header.
+    """
+    good, forged = paid("chunks"), paid("chunks", secret="whsec_" + "6" * 32)
+    signature = dict(good.headers)["Stripe-Signature"]
+    bare = Signed("POST", good.url, (), good.body)
+    behind = chunked(good.body, f"Stripe-Signature: {signature}")
+
+    spoilt = server.speak(good, CHUNKED, body=chunked(good.body, "Stripe-Signature: t=1,v1=0"))
+    assert spoilt == 200 if server.kind == "aiohttp" else spoilt in REFUSED
+    assert server.speak(forged, CHUNKED, body=behind) in REFUSED
+    if "uvicorn" not in SERVERS[server.kind]:
+        assert server.speak(bare, CHUNKED, body=behind) in REFUSED
+    if server.kind in TAKES_CHUNKS:
+        assert server.speak(good, CHUNKED, body=chunked(good.body)) == 200
+
+
+def test_a_body_that_is_framed_twice_is_refused_or_what_was_signed(server: Server) -> None:
+    """68: by its length and in chunks, with another request in what one of the two leaves over."""
+    good = paid("framed")
+    twice = (CHUNKED, ("Content-Length", str(len(good.body))))
+    hidden = chunked(b"") + b"POST /webhooks/stripe HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
+
+    taken = [server.speak(good, *twice, body=body) for body in (chunked(good.body), good.body)]
+    assert all(status == 200 or status in REFUSED for status in taken)
+    assert server.kept("evt_framed") == (200 in taken)
+    smuggled = server.speak(good, *twice, body=hidden.ljust(len(good.body)))
+    assert smuggled in REFUSED
+    assert server.send(paid("plain")).status == 200
+
+
+@pytest.mark.parametrize("kind", ["asgi", "aiohttp"])
+def test_a_body_that_drips_is_not_waited_for(kind: str, tmp_path: Path) -> None:
+    """70: a byte now and then, which would go on for minutes."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    port = unused_port()
+    command = [argument.replace(f"{kind}_app", "slow") for argument in SERVERS[kind]]
+    with program(*command, str(port), place=tmp_path):
+        until(lambda: listens(port))
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n")
+            connection.setblocking(False)
+            answer = until(lambda: dripped(connection))
+        assert answer.startswith(b"HTTP/1.1 408 ")
 
 
 def test_an_answer_to_a_handshake_is_given_to_its_provider_alone(server: Server) -> None:

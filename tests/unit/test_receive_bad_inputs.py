@@ -396,6 +396,7 @@ HAZARDS = {
     "75 null": (b"null", True),
     "75 a text": (b'"text"', True),
     "75 a number": (b"1" * 1_000_000, True),
+    "76 a form for JSON": (b"id=1&type=order.paid", True),
     "77 multipart": (b"--x\r\nContent-Disposition: form-data; name=id\r\n\r\n1\r\n--x--", True),
     "78 XML": (b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>', True),
 }
