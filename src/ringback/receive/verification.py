@@ -130,7 +130,8 @@ def _terms(
         raise Misconfigured(f"{scheme.title} signs no time: leave `tolerance_s` out, and dedupe")
     elif type(tolerance_s) is not int or not 0 < tolerance_s <= TOLERANCE_S_MAX:
         raise Misconfigured(f"give `tolerance_s` as 1 to {TOLERANCE_S_MAX} whole seconds")
-    _check_documents(documents)
+    if documents is not _NO_DOCUMENTS:
+        _check_documents(documents)
     return Terms(texts, int(now_s), tolerance_s, documents)
 
 
