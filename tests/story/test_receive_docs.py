@@ -3,6 +3,7 @@
 Most run in a process of their own, in an empty directory, as a newcomer's would.
 """
 
+import json
 import re
 import subprocess
 import sys
@@ -10,12 +11,14 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from http.client import HTTPConnection
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ringback.receive import Draft, Signed, sign
+from ringback.receive import Draft, Signed, VerifiedEvent, sign
+from ringback.receive.webhook import Call, Webhook
 from ringback.testing.process import unused_port
 from ringback.testing.program import environment_of, listens, program, until
 
@@ -158,8 +161,30 @@ def test_verify_alone_is_enough() -> None:
     assert answers == [(200, b"abc"), (200, b"")]
 
 
+def test_plaid_s_keys_are_fetched_with_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLAID_CLIENT_ID", "me")
+    monkeypatch.setenv("PLAID_SECRET", "mine")
+    made = sign("plaid", Draft(body=b"{}", timestamp_s=int(time.time())), "production:1")
+    asked: list[tuple[str, Any]] = []
+
+    def urlopen(request: Any, *, timeout: float) -> BytesIO:
+        asked.append((request.full_url, json.loads(request.data)))
+        [document] = (made.documents[url] for url in made.documents if "production" in url)
+        return BytesIO(document)
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    names: dict[str, Any] = {}
+    exec(blocks("Certificates")[0], names)
+    hook = Webhook("plaid", secrets="production", fetch=names["fetch"])
+    assert isinstance(hook.prove(Call("POST", "", made.headers, made.body)), VerifiedEvent)
+    [(url, said)] = asked
+    assert url == "https://production.plaid.com/webhook_verification_key/get"
+    assert said == {"client_id": "me", "secret": "mine", "key_id": said["key_id"]}
+    assert f"{url}#{said['key_id']}" in made.documents
+
+
 def test_every_example_of_the_page_is_one_of_those() -> None:
-    assert len(BLOCK.findall(PAGE)) == 11
+    assert len(BLOCK.findall(PAGE)) == 12
 
 
 @contextmanager
