@@ -119,6 +119,12 @@ def test_every_command_and_exit_code_is_documented() -> None:
     assert [code for code in Exit if f"\n| {code.value} |" not in text] == []
 
 
+def test_what_the_environment_can_ask_of_tests_is_written_down() -> None:
+    named = {name for path in PYTHON for name in re.findall(r"RINGBACK_TEST_\w+", path.read_text())}
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    assert sorted(name for name in named if f"`{name}`" not in page) == []
+
+
 def test_every_log_line_is_explained() -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     events = {event for path in SOURCES for event in LOGGED.findall(path.read_text())}
