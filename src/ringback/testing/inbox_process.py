@@ -1,23 +1,29 @@
 """A receiver with an inbox, as a process that tests can kill: `python -m … URL PORT`.
 
-    line in    "ID KEY\n": an event, as if it had just been verified
-    line out   "ok ID\n" when it is kept, "no ID\n" when it is refused
-
+An app as its author would write it: the ASGI adapter for Stripe, behind uvicorn, with its inbox.
 Its handlers write into the table `effects` in their transaction. One event in ten fails once.
 """
 
 import asyncio
 import os
+import socket
 import sys
+import time
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
-from ringback.errors import InboxUnavailable
+import uvicorn
+
+from ringback.receive import Draft, sign
+from ringback.receive.asgi import webhook
 from ringback.receive.inbox import Inbox, InboxEvent, Transaction
-from ringback.testing.inbox import Table, an_event, quick
+from ringback.sign.payload import as_json
+from ringback.testing.inbox import Table, quick
 from ringback.testing.process import NotReady, unused_port
 
-READY: bytes = b"ready\n"
+READY: Final = b"ready\n"
+SECRET: Final = "whsec_" + "5" * 32
+BACKLOG: Final = 512
 
 
 async def serve(url: str, port: int) -> None:
@@ -31,21 +37,28 @@ async def serve(url: str, port: int) -> None:
         if event.attempt == 1 and event.number % 10 == 0:
             raise RuntimeError("not this time")
 
-    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := await reader.readline():
-            name, _, key = line.decode().strip().partition(" ")
-            try:
-                await inbox.receive(an_event(name, key=key))
-                writer.write(f"ok {name}\n".encode())
-            except InboxUnavailable:
-                writer.write(f"no {name}\n".encode())
-            await writer.drain()
-
+    app = webhook("stripe", secrets=SECRET, inbox=inbox)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
     async with inbox.running():
-        server = await asyncio.start_server(receive, "127.0.0.1", port)
+        listening = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
         os.write(sys.stdout.fileno(), READY)
-        async with server:
-            await server.serve_forever()
+        await uvicorn.Server(config).serve(sockets=[listening])
+
+
+def request_of(name: str, *, key: str = "", padding: str = "") -> bytes:
+    """The whole request by which Stripe would send an event of this id, signed now."""
+    body = as_json({"id": name, "type": "order.paid", "key": key, "padding": padding})
+    made = sign("stripe", Draft(body=body, timestamp_s=int(time.time())), SECRET)
+    fields = (*made.headers, ("Host", "127.0.0.1"), ("Content-Length", str(len(body))))
+    head = "".join(f"{field}: {text}\r\n" for field, text in fields)
+    return f"POST /webhooks/stripe HTTP/1.1\r\n{head}\r\n".encode() + body
+
+
+async def status_of(reader: asyncio.StreamReader) -> int:
+    """Of the next answer, read to its end. Raises OSError or EOFError if there is none."""
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    await reader.readexactly(int(head.partition(b"content-length:")[2].split(b"\r\n")[0]))
+    return int(head[9:12])
 
 
 class InboxProcess:
