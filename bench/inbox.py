@@ -4,6 +4,8 @@
     working    the same while a worker handles what comes, each event in a transaction
     hogging    SQLite: while handlers keep the transaction for as long as they may
     drained    how fast a backlog is worked through
+    HTTP       Stripe's requests to an app in a process of its own, by the ASGI adapter behind
+               uvicorn, which works through them meanwhile; from when each was due to its 200
 
 Without a URL it runs on SQLite in the current directory's filesystem, and on a PostgreSQL server of
 its own if there is one on this machine (which does not wait for the disk: see its settings).
@@ -20,12 +22,16 @@ from typing import Any
 
 from ringback.receive.inbox import Inbox, InboxEvent, InboxSettings, Transaction
 from ringback.testing.inbox import Table, all_done, an_event, inbox_database
+from ringback.testing.inbox_process import InboxProcess, request_of, status_of
 
 EVENTS = 6_000
 SENDERS = (1, 32, 256)
 PADDING = "x" * 600
 TIGHTEST_BUDGET_MS = 1_250  # Wix
 SLOW_S = 0.45
+RATES = (50, 200, 500)
+HTTP_S = 10
+CONNECTIONS = 64
 
 
 def main() -> None:
@@ -68,10 +74,44 @@ async def _measure(name: str, url: str) -> None:
         print(f"{name + ' drained':26}{'':8}{backlog / took_s:10,.0f}", flush=True)
         await _send(f"{name} working", inbox, senders=32)
         await all_done(inbox)
+    await _over_http(name, url)
     if url.startswith("sqlite"):
         inbox = _hogging(url, settings, table)
         async with inbox.running():
             await _send(f"{name} hogging", inbox, senders=32, events=320)
+
+
+async def _over_http(name: str, url: str) -> None:
+    """An open loop: what is due is sent, however long earlier answers take."""
+    with tempfile.TemporaryDirectory() as directory:
+        async with InboxProcess(url, Path(directory)) as receiver:
+            await receiver.start()
+            await _post(receiver.port, rate=RATES[0], seconds=1)
+            for rate in RATES:
+                taken = await _post(receiver.port, rate=rate, seconds=HTTP_S)
+                _show(f"{name} HTTP at {rate}/s", len(taken) / HTTP_S, taken)
+
+
+async def _post(port: int, *, rate: int, seconds: int) -> list[float]:
+    """Milliseconds from when a request was due until its answer."""
+    loop, taken = asyncio.get_running_loop(), list[float]()
+    begun, numbers = loop.time(), iter(range(rate * seconds))
+
+    async def send() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for number in numbers:
+            due = begun + number / rate
+            await asyncio.sleep(max(due - loop.time(), 0))
+            writer.write(request_of(f"evt_{time.time_ns()}_{number}", padding=PADDING))
+            if await status_of(reader) != 200:
+                raise RuntimeError("the receiver refused an event")
+            taken.append((loop.time() - due) * 1_000)
+        writer.close()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CONNECTIONS):
+            group.create_task(send())
+    return taken
 
 
 def _handling(
@@ -124,7 +164,10 @@ async def _send(name: str, inbox: Inbox, *, senders: int, events: int = EVENTS) 
     async with asyncio.TaskGroup() as group:
         for _ in range(senders):
             group.create_task(send())
-    rate = events / (time.perf_counter() - started)
+    _show(name, events / (time.perf_counter() - started), took_ms, senders=senders)
+
+
+def _show(name: str, rate: float, took_ms: list[float], *, senders: int = CONNECTIONS) -> None:
     took_ms.sort()
     p50, p99, most = (took_ms[int((len(took_ms) - 1) * share)] for share in (0.5, 0.99, 1))
     is_late = " LATE" if p99 > TIGHTEST_BUDGET_MS else ""
