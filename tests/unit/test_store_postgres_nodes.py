@@ -9,10 +9,15 @@ import pytest
 
 from ringback.config import Settings
 from ringback.errors import Fenced, StoreUnavailable
+from ringback.store.nodes import NodeAbout
 from ringback.store.port import AcceptOutcome, IdempotencyKey, Take, Waiting
+from ringback.store.postgres.connection import Connection
+from ringback.store.postgres.record import hold_lease
+from ringback.store.postgres.sql import query
 from ringback.store.postgres.store import PostgresStore, open_store
+from ringback.testing.eventually import eventually
 from ringback.testing.postgres import database
-from ringback.testing.stores import StillClock, World, delivery
+from ringback.testing.stores import LEASE_MS, StillClock, World, delivery
 
 
 class Nodes:
@@ -35,6 +40,12 @@ class Nodes:
 
     def worlds(self) -> tuple[World, World]:
         return self.one, self.other
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with database() as url:
+        yield url
 
 
 @pytest.fixture
@@ -164,6 +175,41 @@ def test_what_a_node_writes_while_it_is_fenced_is_refused_or_adopted(nodes: Node
     _, adopted = nodes.together(accept(), adopt())
     assert adopted == len(accepted)
     assert {one.msg_id for one in nodes.other.claim_all(endpoint)} == set(accepted)
+
+
+def test_who_stands_still_in_a_transaction_keeps_nobody_from_adopting(url: str) -> None:
+    """It holds its lease in the database while it does; that ends before the lease."""
+    short_s = 0.4
+
+    async def story() -> None:
+        clock = StillClock()
+        stopped = await open_store(Settings(database=url, lease_s=short_s), clock)
+        other = await open_store(Settings(database=url), clock)
+        lease = await stopped.nodes.join(NodeAbout("here"), lease_ms=int(short_s * 1000))
+        holds, goes_on = asyncio.Event(), asyncio.Event()
+
+        async def stand_still(connection: Connection) -> None:
+            await hold_lease(connection, lease)
+            holds.set()
+            await goes_on.wait()
+            await connection.execute(query("ping"))
+
+        standing = asyncio.create_task(stopped._database.write(stand_still))
+        await holds.wait()
+        mine = await other.nodes.join(NodeAbout("there"), lease_ms=LEASE_MS)
+
+        async def is_lapsed() -> bool:
+            return (await other.nodes.renew(mine, lease_ms=LEASE_MS)).has_lapsed
+
+        await eventually(is_lapsed, bool)
+        await other.path.adopt(mine, now_ms=clock.at_ms, limit=1)
+        assert not (await other.nodes.renew(mine, lease_ms=LEASE_MS)).has_lapsed
+        goes_on.set()
+        with pytest.raises(StoreUnavailable):
+            await standing
+        await asyncio.gather(stopped.close(), other.close())
+
+    asyncio.run(story())
 
 
 def test_what_waits_is_claimed_once_while_more_comes(nodes: Nodes) -> None:

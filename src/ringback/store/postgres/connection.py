@@ -1,7 +1,8 @@
 """One connection to the server: how it is made, what it is asked to keep to, and what we use of it.
 
 The only module that imports asyncpg's connecting side. Every connection has an application name, a
-limit on how long a statement may run and on how long it may wait for a lock. Behind PgBouncer those
+limit on how long a statement may run, on how long it may wait for a lock, and on how long a
+transaction may stand still. Behind PgBouncer those
 cannot be set when connecting: there the role has to have them.
 
 The URL may name several servers, of which one takes writes at a time. No connection is ever to one
@@ -25,6 +26,9 @@ OLDEST_SERVER: Final = 130_000  # version number of PostgreSQL 13
 STATEMENTS_KEPT: Final = 256  # prepared statements of a connection
 NAME: Final = "ringback"
 ANSWER_SLACK_S: Final = 5.0  # how much longer than the server we wait for it to give up
+# Who stands still in the middle of a transaction has let go of all it holds before its lease ends:
+# nobody who adopts from it has to wait.
+IDLES_PER_LEASE: Final = 2
 SILENCE_S: Final = 10  # a machine that acknowledges nothing for this long is taken for gone
 
 
@@ -87,7 +91,7 @@ async def _connect(url: str, settings: Settings) -> Connection:
         "statement_timeout": str(round(settings.postgres_statement_timeout_s * 1000)),
         "lock_timeout": str(round(settings.postgres_lock_timeout_s * 1000)),
         "idle_in_transaction_session_timeout": str(
-            round(settings.postgres_statement_timeout_s * 1000)
+            round(settings.lease_s / IDLES_PER_LEASE * 1000)
         ),
     }
     is_pooled = settings.postgres_pgbouncer

@@ -29,6 +29,7 @@ FAULTS: Final = (
 
 _WHAT_TO_DO: Final = {
     "25006": "it takes no writes; connect to the primary, not to a standby",
+    "25P03": "this node stood still in the middle of a transaction, which was undone; try again",
     "42501": "rights are missing; GRANT them, or let the owner of the tables run Ringback",
     "53100": "its disk is full; make room, then it goes on by itself",
     "53200": "its memory is used up; give the server more",
@@ -110,7 +111,7 @@ def is_lost(error: BaseException) -> bool:
     """Whether the connection broke, so that nobody knows if what was under way was committed."""
     if isinstance(error, asyncpg.PostgresError):
         code = error.sqlstate or ""
-        return code[:2] == "08" or code in {"57P01", "57P02", "57P03"}
+        return code[:2] == "08" or code in {"25P03", "57P01", "57P02", "57P03"}
     return isinstance(error, FAULTS)
 
 

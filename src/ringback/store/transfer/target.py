@@ -150,6 +150,8 @@ async def open_target(settings: Settings, clock: Clock) -> Target:
     # Tables are read whole here, and what a crash of the server takes back is copied again.
     await connection.execute("SET enable_seqscan = on")
     await connection.execute("SET synchronous_commit = off")
+    # Between two rows of the target those of the source are read, for as long as that takes.
+    await connection.execute("SET idle_in_transaction_session_timeout = 0")
     return Target(connection, settings, clock)
 
 
