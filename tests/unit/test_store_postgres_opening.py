@@ -105,6 +105,26 @@ def test_a_partition_takes_over_what_is_there_already(migrated: str) -> None:
             runner.run(one.close())
 
 
+def test_a_table_that_is_being_read_holds_up_no_start(migrated: str) -> None:
+    """As by pg_dump, which may take hours. What comes meanwhile goes to the default partition."""
+    patient = Settings(
+        database=migrated, postgres_lock_timeout_s=600.0, postgres_statement_timeout_s=600.0
+    )
+
+    async def run() -> None:
+        reader = await asyncpg.connect(migrated)
+        async with reader.transaction():
+            await reader.execute("SELECT FROM message")
+            async with asyncio.timeout(30.0):
+                store = await open_store(patient, Clock())
+            assert await reader.fetchval("SELECT count(*) FROM partition") == 0
+        assert await store.tending.make_room(now_ms=Clock().now_ms()) > 0
+        await store.close()
+        await reader.close()
+
+    asyncio.run(run())
+
+
 def test_a_database_of_a_newer_version_is_refused(migrated: str) -> None:
     execute(migrated, "INSERT INTO migration VALUES (9999, 'later', 'x', 0)")
     refused(migrated, SchemaMismatch, "9999_later", "upgrade Ringback")

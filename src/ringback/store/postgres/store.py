@@ -12,7 +12,7 @@ from ringback.store.nodes import Nodes, Notices
 from ringback.store.postgres.connection import Connection, Servers
 from ringback.store.postgres.database import Database
 from ringback.store.postgres.doubt import Doubts
-from ringback.store.postgres.faults import FAULTS, is_forbidden, translated
+from ringback.store.postgres.faults import FAULTS, is_forbidden, is_locked, translated
 from ringback.store.postgres.history import PostgresHistory
 from ringback.store.postgres.migrate import migrate
 from ringback.store.postgres.nodes import PostgresNodes
@@ -23,6 +23,7 @@ from ringback.store.postgres.pool import Pool, Slots
 from ringback.store.postgres.resources import PostgresResources
 from ringback.store.postgres.rows import EndpointRows
 from ringback.store.postgres.sealed import check_secrets
+from ringback.store.postgres.sql import query
 from ringback.store.postgres.tending import PostgresTending
 from ringback.store.transfer.mark import check_no_transfer
 from ringback.store.trouble import Trouble
@@ -106,8 +107,10 @@ async def open_store(settings: Settings, clock: Clock) -> PostgresStore:
 async def _make_partitions(connection: Connection, settings: Settings, clock: Clock) -> None:
     try:
         async with connection.transaction():
+            await connection.execute(query("wait_briefly"))
             await make_partitions(connection, now_ms=clock.now_ms(), span_h=settings.partition_h)
     except FAULTS as error:
         # Without partitions everything goes to the default ones: slower to delete, and complete.
-        if not is_forbidden(error):
+        # The leader tries again at its next round.
+        if not (is_forbidden(error) or is_locked(error)):
             raise
