@@ -3,7 +3,10 @@
 Nothing else in the project looks at an error of asyncpg.
 """
 
+import ssl
+from pathlib import Path
 from typing import Final
+from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg  # type: ignore[import-untyped]
 
@@ -50,6 +53,9 @@ _IN_THE_WAY: Final = frozenset({"42P07", "42723", "42710", "42P06"})
 _STARTING: Final = "57P03"
 _FENCED: Final = "RB001"  # raised by `hold_lease` in the schema
 _TEXT_REFUSED: Final = "22021"
+_TLS_FILES: Final = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
+_NO_AUTHORITIES: Final = "root certificate file"  # said by the driver
+_OF_THE_SYSTEM: Final = "/etc/ssl/certs/ca-certificates.crt"
 _SETTINGS: Final = {
     "28P01": "the password is not right",
     "28000": "the server refuses this user, see its pg_hba.conf",
@@ -161,7 +167,11 @@ def unreachable(error: BaseException, url: str) -> StoreError | ConfigError:
         fault = translated(error)
         if isinstance(fault, StoreError):
             return fault
-    if isinstance(error, asyncpg.ClientConfigurationError | ValueError):
+    if why := _wrong_with_tls(error, url):
+        return ConfigError(f"database: {where}: {why}")
+    if isinstance(error, asyncpg.ClientConfigurationError | ValueError) and not isinstance(
+        error, OSError
+    ):
         # What the driver says may quote a part of the password.
         return ConfigError(
             f"database: {where} cannot be understood; write postgresql://USER:PASSWORD@HOST:5432/NAME"
@@ -171,6 +181,22 @@ def unreachable(error: BaseException, url: str) -> StoreError | ConfigError:
     return StoreUnavailable(
         f"no connection to {where} ({why}); is the server running, and does it listen there?"
     )
+
+
+def _wrong_with_tls(error: BaseException, url: str) -> str:
+    """What to do about a certificate, the server's or a file of ours; empty if it is not that."""
+    authorities = (
+        "name the file of the authorities that you trust: ?sslmode=verify-full&sslrootcert="
+    )
+    if isinstance(error, ssl.SSLCertVerificationError):  # a ValueError, too
+        return f"the server's certificate is refused ({error.verify_message}); {authorities}FILE"
+    if isinstance(error, asyncpg.ClientConfigurationError) and _NO_AUTHORITIES in str(error):
+        return f"there is nothing to check the server's certificate by; {authorities}FILE"
+    if isinstance(error, FileNotFoundError):
+        for name, file in parse_qsl(urlsplit(url).query):
+            if name in _TLS_FILES and not Path(file).is_file():
+                return f"there is no file {file}, which {name} names; {authorities}{_OF_THE_SYSTEM}"
+    return ""
 
 
 def _cut_off(error: BaseException) -> StoreUnavailable:
