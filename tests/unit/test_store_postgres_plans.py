@@ -17,10 +17,11 @@ import pytest
 
 from ringback.clock import first_id_at, id_time_ms
 from ringback.config import Settings
-from ringback.model import Attempt, AttemptStatus, Message, Task, TaskStatus
+from ringback.model import Attempt, AttemptStatus, Delivery, Message, Task, TaskStatus
 from ringback.sign.sealing import Sealer
 from ringback.store.port import AttemptFilter, MessageFilter, NewMessage, Page
 from ringback.store.postgres import history, recover
+from ringback.store.postgres.claim import attempted_of
 from ringback.store.postgres.connection import Connection, connect
 from ringback.store.postgres.expire import expire
 from ringback.store.postgres.history import PostgresHistory
@@ -206,6 +207,11 @@ def endpoints_of_message(one: Loaded) -> Awaitable[object]:
     return one.history.list_endpoints_of_message(one.msg_id, PAGE)
 
 
+def attempts_of_batch(one: Loaded) -> Awaitable[object]:
+    held = Delivery(one.app.id, one.msg_id, one.endpoint.id)
+    return attempted_of(cast(Connection, one.explained), [(1, 1, [held])])
+
+
 FROM_OLDEST = Page(LIMIT, from_oldest=True)
 WALKS: dict[str, Callable[[Loaded], Awaitable[object]]] = {
     "messages": messages,
@@ -244,6 +250,7 @@ LOOKS: dict[str, Callable[[Loaded], Awaitable[object]]] = {
     "attempts of a message": attempts_of_message,
     "attempts of a message of a type": lambda one: attempts_of_message(one, event_types=("often",)),
     "endpoints of a message": endpoints_of_message,
+    "attempts of a batch": attempts_of_batch,
 }
 WHOLE: dict[str, Callable[[Loaded], Awaitable[object]]] = {
     "messages of a type that is seldom": lambda one: messages(one, event_types=("seldom",)),

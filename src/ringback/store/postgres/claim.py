@@ -9,6 +9,7 @@ from ringback.store.port import Claimed, Lease, Take, Waiting
 from ringback.store.postgres import waiting
 from ringback.store.postgres.connection import Connection
 from ringback.store.postgres.database import Database
+from ringback.store.postgres.history import first_attempt_id
 from ringback.store.postgres.record import Fulfilment, fulfilment, hold_lease
 from ringback.store.postgres.rows import deliveries_of
 from ringback.store.postgres.sql import query
@@ -64,7 +65,7 @@ async def adopt(
         )
     ]
     if orphans:
-        attempted = await _attempted(connection, orphans)
+        attempted = await attempted_of(connection, orphans)
         missing = [
             Waiting(delivery, now_ms)
             for _, batch_id, deliveries in orphans
@@ -78,8 +79,11 @@ async def adopt(
     return [batch_id for _, batch_id, _ in orphans]
 
 
-async def _attempted(connection: Connection, orphans: Sequence[Orphan]) -> set[Fulfilment]:
+async def attempted_of(connection: Connection, orphans: Sequence[Orphan]) -> set[Fulfilment]:
+    """Which deliveries of these batches have an attempt. Partitions from before are not touched."""
     batch_ids = [batch_id for _, batch_id, _ in orphans]
     msg_ids = {delivery.msg_id for *_, deliveries in orphans for delivery in deliveries}
-    rows = await connection.fetch(query("find_attempts_of_batches"), list(msg_ids), batch_ids)
+    first_id = first_attempt_id(min(msg_ids, default=""))
+    values = (list(msg_ids), batch_ids, first_id)
+    rows = await connection.fetch(query("find_attempts_of_batches"), *values)
     return {(row[0], row[1], row[2], row[3]) for row in rows}
