@@ -133,6 +133,13 @@ def test_what_is_printed_is_all_or_nothing(old: str) -> None:
     assert CliRunner().invoke(command, ["--sql", "--database", old]).output == ""
 
 
+def test_tables_of_which_rows_go_all_the_time_are_vacuumed_before_they_are_large(old: str) -> None:
+    """The server's own 20 % are millions of dead rows in a table with a row for every message."""
+    own = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class"
+    own += " WHERE reloptions::text LIKE '%autovacuum_vacuum_scale_factor%'"
+    assert execute(old, own) == "answer event_id in_flight lane node waiting"
+
+
 def test_who_comes_second_waits_for_whoever_migrates(old: str) -> None:
     async def run() -> None:
         first = await asyncpg.connect(old)

@@ -90,7 +90,7 @@ CREATE TABLE event_id (
     event_id   text COLLATE "C" NOT NULL,
     message_id text COLLATE "C" NOT NULL,
     PRIMARY KEY (app_id, event_id)
-);
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000);
 CREATE INDEX event_id_by_message ON event_id (message_id);
 
 -- Append-only. The application is the endpoint's. The primary key makes recording safe to repeat;
@@ -188,6 +188,9 @@ CREATE TABLE answer (
     expires_at_ms bigint NOT NULL,
     message_id    text COLLATE "C" NOT NULL,
     answer        bytea NOT NULL
+) WITH (
+    autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000,
+    autovacuum_vacuum_cost_delay = 0
 );
 CREATE INDEX answer_by_expiry ON answer (expires_at_ms);
 
