@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Iterator
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]
 import pytest
 
 from ringback.config import Settings
@@ -18,6 +19,8 @@ from ringback.store.postgres.store import PostgresStore, open_store
 from ringback.testing.eventually import eventually
 from ringback.testing.postgres import database
 from ringback.testing.stores import LEASE_MS, StillClock, World, delivery
+
+LOCK_WAITS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 class Nodes:
@@ -49,8 +52,8 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture
-def nodes() -> Iterator[Nodes]:
-    with database() as url, asyncio.Runner() as runner:
+def nodes(url: str) -> Iterator[Nodes]:
+    with asyncio.Runner() as runner:
         nodes = Nodes(runner, url)
         yield nodes
         for store in nodes.stores:
@@ -247,6 +250,30 @@ def test_what_waits_is_claimed_once_while_more_comes(nodes: Nodes) -> None:
     nodes.together(fill(), *(claim(world) for world in nodes.worlds()))
     wanted = sorted((one.delivery.endpoint_id, one.delivery.attempts_made) for one in put)
     assert sorted(claimed) == wanted
+
+
+def test_lanes_are_corrected_in_their_order(nodes: Nodes, url: str) -> None:
+    """Else whoever postpones some of them at the same time may wait for us, and we for him."""
+    app = nodes.one.app()
+    endpoints = sorted((nodes.one.endpoint(app) for _ in range(2)), key=lambda one: one.id)
+    waits = [Waiting(delivery(nodes.one.message(app), one), 5) for one in endpoints]
+    low, high = (one.id for one in endpoints)
+
+    async def run() -> None:
+        path = nodes.one.store.path
+        await path.park(waits)
+        other = await asyncpg.connect(url)
+        async with other.transaction():
+            await other.execute("UPDATE lane SET due_at_ms = 4")
+        async with other.transaction():
+            await other.execute("SELECT FROM lane WHERE endpoint_id = $1 FOR UPDATE", low)
+            correcting = asyncio.create_task(path.hasten([high, low]))
+            await eventually(lambda: other.fetchval(LOCK_WAITS), bool)
+            await other.execute("SELECT FROM lane WHERE endpoint_id = $1 FOR UPDATE NOWAIT", high)
+        await correcting
+        await other.close()
+
+    nodes.together(run())
 
 
 def test_a_deleted_endpoint_keeps_no_lane_whatever_was_under_way(nodes: Nodes) -> None:

@@ -322,6 +322,11 @@ BEGIN
     FROM unnest(_endpoint_ids) AS id
     WHERE pg_try_advisory_xact_lock(1380535880, lane_lock(id));
 
+    -- In order, as whoever postpones or lowers them: else two would wait for each other.
+    PERFORM FROM lane
+    WHERE endpoint_id = ANY (_owned) AND due_at_ms IS NOT NULL
+    ORDER BY endpoint_id
+    FOR UPDATE;
     UPDATE lane SET due_at_ms = NULL, is_deleted = true
     FROM endpoint
     WHERE lane.endpoint_id = ANY (_owned) AND lane.due_at_ms IS NOT NULL
