@@ -238,6 +238,33 @@ def test_no_service_starts_on_half_of_it(file: Path, url: str) -> None:
         asyncio.run(postgres.open_store(Settings(database=url), Clock()))
 
 
+def test_no_service_that_was_about_to_start_joins(file: Path, url: str) -> None:
+    with asyncio.Runner() as runner:
+        store = runner.run(postgres.open_store(Settings(database=url), Clock()))
+        half(file, url)
+        with pytest.raises(StoreOwned, match="has not ended"):
+            runner.run(store.nodes.join(NodeAbout("h"), lease_ms=HOUR_MS))
+        assert all(one.is_gone for one in runner.run(store.nodes.list_nodes()))
+        runner.run(store.close())
+    assert not moved(file, url).was_done
+
+
+def test_a_service_that_joins_while_a_transfer_begins_stays(
+    file: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_rows = Target.refuse_what_is_not_ours
+
+    async def join_then(target: Target) -> None:
+        await has_rows(target)
+        store = await postgres.open_store(Settings(database=url), Clock())
+        await store.nodes.join(NodeAbout("h"), lease_ms=HOUR_MS)
+        await store.close()
+
+    monkeypatch.setattr(Target, "refuse_what_is_not_ours", join_then)
+    refused(file, url, StoreOwned, "services run on the target")
+    assert not query_value(url, "SELECT count(*) FROM progress")
+
+
 def half(file: Path, url: str) -> None:
     def cut(step: Step) -> None:
         if step.table == "message":

@@ -6,6 +6,7 @@ What is said of time here is said by the server's clock.
 from collections.abc import Sequence
 
 from ringback.config import Settings
+from ringback.errors import StoreOwned
 from ringback.store.nodes import Grant, NodeAbout, NodeState, Standing, Want
 from ringback.store.port import Lease
 from ringback.store.postgres.connection import Connection, connect
@@ -13,6 +14,7 @@ from ringback.store.postgres.database import Database
 from ringback.store.postgres.faults import FAULTS, fenced, translated
 from ringback.store.postgres.sql import query
 from ringback.store.rates import keys, share_out
+from ringback.store.transfer.mark import check_no_transfer
 
 
 class PostgresNodes:
@@ -26,7 +28,14 @@ class PostgresNodes:
         node_id = self._database.clock.new_id("node")
         values = (node_id, about.host, about.pid, about.role, about.version, lease_ms)
         [(epoch, _)] = await self._leases.call(query("insert_node"), *values)
-        return Lease(node_id, epoch)
+        lease = Lease(node_id, epoch)
+        try:
+            # Not before: a transfer that begins just now looks for nodes after it said so.
+            await self._leases.write(check_no_transfer)
+        except StoreOwned:
+            await self.leave(lease)
+            raise
+        return lease
 
     async def renew(self, lease: Lease, *, lease_ms: int, skew_ms: int = 0) -> Standing:
         values = (lease.epoch, lease.node_id, lease_ms, skew_ms)

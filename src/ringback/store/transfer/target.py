@@ -54,13 +54,8 @@ class Target:
         return await read_mark(self._connection)
 
     async def refuse_what_is_not_ours(self) -> None:
-        """Raises ConfigError unless the database is empty and nobody uses it."""
-        nodes = [one for one in await list_nodes(self._connection) if one.lease_left_ms > 0]
-        alive = [f"{one.host} ({one.pid})" for one in nodes if not one.is_gone]
-        if alive:
-            raise StoreOwned(
-                f"services run on the target: {', '.join(alive)}; stop them until all is there"
-            )
+        """Raises ConfigError or StoreOwned unless the database is empty and nobody uses it."""
+        await self.refuse_services()
         for name in (*NAMES, IN_FLIGHT):
             if await self._connection.fetchval(query("has_rows", table=name)):
                 raise ConfigError(
@@ -68,12 +63,27 @@ class Target:
                     " name another one with --to"
                 )
 
+    async def refuse_services(self) -> None:
+        """Raises StoreOwned while any runs. One that joins looks for the mark afterwards, so after
+        the mark was written none escapes both looks."""
+        nodes = [one for one in await list_nodes(self._connection) if one.lease_left_ms > 0]
+        alive = [f"{one.host} ({one.pid})" for one in nodes if not one.is_gone]
+        if alive:
+            raise StoreOwned(
+                f"services run on the target: {', '.join(alive)}; stop them until all is there"
+            )
+
     async def begin(self, mark: Mark) -> None:
-        """Raises StoreOwned if somebody else has begun at the same moment."""
+        """Raises StoreOwned if somebody else has begun, or a service has joined, just now."""
         try:
             await self._connection.execute(query("begin_mark"), MARK, text_of(mark))
         except FAULTS as error:
             raise _in_use() if is_taken(error) else translated(error) from error
+        try:
+            await self.refuse_services()
+        except StoreOwned:
+            await self._connection.execute(query("take_back_mark"), MARK, text_of(mark))
+            raise
 
     async def start_over(self, old: Mark, new: Mark) -> None:
         """Take back what an unfinished transfer has written."""

@@ -123,6 +123,8 @@ class _Move:
             await self._target.start_over(old, new)
             return new
         if old.identity == new.identity:
+            if not old.is_done:
+                await self._target.refuse_services()
             return old
         if old.is_done:
             raise ConfigError(
