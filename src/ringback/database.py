@@ -59,6 +59,11 @@ def sqlite_path(settings: Settings) -> Path:
             "database: this works on the file of SQLite only; for PostgreSQL use the server's own"
             " tools, such as pg_dump"
         )
+    if url.startswith(("postgres:", "postgresql:")):
+        raise ConfigError(
+            f"database: {masked(url)!r} is not a database URL; write"
+            " postgresql://USER:PASSWORD@HOST:5432/NAME"
+        )
     name = url.removeprefix(SQLITE)
     if name == url:
         raise ConfigError(

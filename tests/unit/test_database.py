@@ -27,6 +27,8 @@ def test_three_slashes_are_relative_and_four_absolute(url: str, path: str) -> No
     [
         ("postgresql://db/ringback", "pg_dump"),
         ("postgres://db/ringback", "pg_dump"),
+        ("postgres:/db/ringback", "postgresql://USER"),
+        ("postgresql:db", "postgresql://USER"),
         ("ringback.db", "sqlite:///ringback.db"),
         ("sqlite://ringback.db", "sqlite:///ringback.db"),
         ("mysql://db/ringback", "sqlite:///ringback.db"),
