@@ -42,7 +42,7 @@ class PostgresStore:
     def __init__(self, database: Database, leases: Database, settings: Settings) -> None:
         self._database = database
         self._leases = leases
-        doubts = Doubts(database.clock, keep_s=2 * settings.postgres_statement_timeout_s)
+        doubts = Doubts(database.clock)
         self.path: port.Path = PostgresPath(database, doubts)
         self.nodes: Nodes = PostgresNodes(database, leases)
         self.notices: Notices = PostgresNotices(database, settings)
