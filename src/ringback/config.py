@@ -209,7 +209,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lease_s: Annotated[
         PositiveSeconds, knob("A node that says nothing for this long is taken for dead.")
     ] = 10.0
-    sqlite_readers: Annotated[Parallel, knob("Read-only connections to the SQLite file.")] = 2
+    sqlite_readers: Annotated[
+        Parallel, knob("Read-only connections to the SQLite file that answer the API's reads.")
+    ] = 2
+    sqlite_path_readers: Annotated[
+        Parallel, knob("The same for routing, claims and health, which a slow list never holds up.")
+    ] = 1
     sqlite_cache_bytes: Annotated[MemoryBytes, knob("Page cache of the SQLite writer.")] = (
         16 * 1024 * 1024
     )

@@ -1,7 +1,7 @@
 """What all parts of the store share: write in a transaction, read at an instant.
 
 `read` and `snapshot` have connections of their own, so that a slow page of history never holds up
-the path.
+the path, which has `write`, `call` and `look_up`.
 """
 
 import asyncio
@@ -80,16 +80,20 @@ class Database:
         # Behind PgBouncer only a transaction keeps one server for preparing and for running.
         return await (self.write(fetch) if self._is_pooled else self._write(fetch))
 
+    async def look_up(self, run: Callable[[Connection], Awaitable[T]]) -> T:
+        """As `snapshot`, on a connection of the path."""
+        return await self._read(run, self._writers, isolation="repeatable_read")
+
     async def read(self, run: Callable[[Connection], Awaitable[T]]) -> T:
         """One statement or several, each of which sees what is committed when it begins.
 
         `run` may be called again on a new connection, when the first one turns out to be broken.
         """
-        return await self._read(run, isolation=None)
+        return await self._read(run, self._readers, isolation=None)
 
     async def snapshot(self, run: Callable[[Connection], Awaitable[T]]) -> T:
         """Several statements that see the database at one instant. Otherwise as `read`."""
-        return await self._read(run, isolation="repeatable_read")
+        return await self._read(run, self._readers, isolation="repeatable_read")
 
     async def close(self) -> None:
         await asyncio.gather(
@@ -97,22 +101,24 @@ class Database:
             self._writers.close(within_s=CLOSE_WITHIN_S),
         )
 
-    async def _read(self, run: Callable[[Connection], Awaitable[T]], *, isolation: str | None) -> T:
+    async def _read(
+        self, run: Callable[[Connection], Awaitable[T]], pool: Pool, *, isolation: str | None
+    ) -> T:
         try:
-            return await self._read_once(run, isolation=isolation)
+            return await self._read_once(run, pool, isolation=isolation)
         except FAULTS as error:
-            fault = self._fault(error, self._readers, is_writing=False)
+            fault = self._fault(error, pool, is_writing=False)
             if not is_lost(error):
                 raise fault from error
         try:
-            return await self._read_once(run, isolation=isolation)
+            return await self._read_once(run, pool, isolation=isolation)
         except FAULTS as error:
-            raise self._fault(error, self._readers, is_writing=False) from error
+            raise self._fault(error, pool, is_writing=False) from error
 
     async def _read_once(
-        self, run: Callable[[Connection], Awaitable[T]], *, isolation: str | None
+        self, run: Callable[[Connection], Awaitable[T]], pool: Pool, *, isolation: str | None
     ) -> T:
-        async with self._readers.use() as connection:
+        async with pool.use() as connection:
             if isolation is None and not self._is_pooled:
                 return await run(connection)
             async with connection.transaction(isolation=isolation, readonly=True):

@@ -135,7 +135,7 @@ class PostgresPath:
             rows = await connection.fetch(query("read_endpoints_of_app"), app.id)
             return Routing(app, tuple(self._database.endpoints.endpoint(row) for row in rows))
 
-        return await self._database.snapshot(run)
+        return await self._database.look_up(run)
 
     async def _in_doubt(self, batch_id: int, write: Callable[[], Awaitable[T]]) -> T:
         try:

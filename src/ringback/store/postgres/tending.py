@@ -90,7 +90,7 @@ class PostgresTending:
         async def run(db: Connection) -> list[Task]:
             return [task_of(row) for row in await db.fetch(query("list_running_tasks"), limit)]
 
-        return await self._database.read(run)
+        return await self._database.look_up(run)
 
     async def recover_step(self, task: Task, *, now_ms: int, limit: int) -> Task:
         return await self._database.write(

@@ -1,4 +1,7 @@
-"""What all parts of the store share: write in a transaction, read at an instant."""
+"""What all parts of the store share: write in a transaction, read at an instant.
+
+`look_up` has a connection of its own, so that slow pages of history never hold up the path.
+"""
 
 import sqlite3
 from collections.abc import Callable
@@ -19,12 +22,14 @@ class Database:
         self,
         writer: Writer | InlineWriter,
         readers: Readers | InlineReaders,
+        path_readers: Readers | InlineReaders,
         *,
         endpoints: EndpointRows,
         clock: Clock,
     ) -> None:
         self._writer = writer
         self._readers = readers
+        self._path_readers = path_readers
         self.endpoints = endpoints
         self.clock = clock
 
@@ -35,9 +40,15 @@ class Database:
         return await self._writer.run(run, is_checked=is_checked, rows=rows)
 
     async def read(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """For who looks at things; it may take long."""
         return await self._readers.run(run)
+
+    async def look_up(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """For what the path needs to go on: few rows, by their keys."""
+        return await self._path_readers.run(run)
 
     async def close(self) -> None:
         """Readers first: the last connection to close tidies up the log."""
         await self._readers.close()
+        await self._path_readers.close()
         await self._writer.close()

@@ -63,7 +63,7 @@ class SqlitePath:
             "after_id": "" if after is None else after.endpoint_id,
             "limit": limit,
         }
-        return await self._database.read(
+        return await self._database.look_up(
             lambda connection: [
                 DueLane(*row) for row in connection.execute(query("list_due_lanes"), values)
             ]
@@ -74,7 +74,7 @@ class SqlitePath:
             [(due_at_ms,)] = connection.execute(query("read_next_due")).fetchall()
             return due_at_ms  # type: ignore[no-any-return]
 
-        return await self._database.read(run)
+        return await self._database.look_up(run)
 
     async def claim(
         self, lease: Lease, batch_id: int, takes: Sequence[Take], *, now_ms: int
@@ -106,7 +106,7 @@ class SqlitePath:
 
     async def versions(self, app_ids: Sequence[str]) -> dict[str, int]:
         values = (as_json(app_ids),)
-        return await self._database.read(
+        return await self._database.look_up(
             lambda connection: dict(connection.execute(query("read_versions"), values).fetchall())
         )
 
@@ -115,7 +115,7 @@ class SqlitePath:
             rows = connection.execute(query("read_messages"), (as_json(ids),))
             return {message.id: message for message in map(message_of, rows)}
 
-        return await self._database.read(run)
+        return await self._database.look_up(run)
 
     async def _routing(
         self, name: str, values: Mapping[str, str] | Sequence[str]
@@ -128,4 +128,4 @@ class SqlitePath:
             rows = connection.execute(query("read_endpoints_of_app"), (app.id,)).fetchall()
             return Routing(app, tuple(self._database.endpoints.endpoint(row) for row in rows))
 
-        return await self._database.read(run)
+        return await self._database.look_up(run)

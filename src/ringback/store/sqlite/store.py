@@ -138,9 +138,11 @@ def _open_inline(
     sealer = Sealer(settings.main_secret)
     _take_over(connection, sealer, clock, trouble)
     guard = Guard(trouble, None if holding is None else holding.place())
+    readers = InlineReaders(connection, guard)
     database = Database(
         InlineWriter(connection, guard, closes=holding is not None),
-        InlineReaders(connection, guard),
+        readers,
+        readers,
         endpoints=EndpointRows(sealer, clock),
         clock=clock,
     )
@@ -154,14 +156,14 @@ def _open_threaded(
     sealer = Sealer(settings.main_secret)
     _take_over(connection, sealer, clock, trouble)
     guard = Guard(trouble, holding.place())
+
+    def readers(count: int) -> Readers:
+        return Readers(lambda: open_beside(holding.file), guard, count=count, clock=clock)
+
     database = Database(
         Writer(connection, guard),
-        Readers(
-            lambda: open_beside(holding.file),
-            guard,
-            count=settings.sqlite_readers,
-            clock=clock,
-        ),
+        readers(settings.sqlite_readers),
+        readers(settings.sqlite_path_readers),
         endpoints=EndpointRows(sealer, clock),
         clock=clock,
     )

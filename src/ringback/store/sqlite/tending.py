@@ -99,7 +99,7 @@ class SqliteTending:
         return await self._database.read(run)
 
     async def running_tasks(self, *, limit: int) -> list[Task]:
-        return await self._database.read(
+        return await self._database.look_up(
             lambda db: [task_of(row) for row in db.execute(query("list_running_tasks"), (limit,))]
         )
 
