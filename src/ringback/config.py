@@ -102,6 +102,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # What may be posted
     body_bytes_max: Annotated[Bytes, knob("Largest request body of the API.")] = 2 * 1024 * 1024
     endpoints_per_app_max: Annotated[Count, knob("Endpoints an application may have.")] = 10_000
+    tasks_per_app_max: Annotated[
+        Count, knob("Recoveries of an application that may run at the same time.")
+    ] = 20
     endpoint_https_only: Annotated[bool, knob("Refuse http:// endpoint URLs.")] = False
     idempotency_ttl_s: Annotated[
         WholeSeconds, knob("How long an Idempotency-Key is remembered.")

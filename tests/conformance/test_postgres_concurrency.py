@@ -459,4 +459,4 @@ def new_task(world: World, app: Application, endpoint: Endpoint) -> Task:
         created_at_ms=now_ms,
         updated_at_ms=now_ms,
     )
-    return world.run(world.store.tending.create_task(task))
+    return world.run(world.store.tending.create_task(task, running_max=9))

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ringback.errors import NotFound
+from ringback.errors import NotFound, TooManyRequests
 from ringback.model import Application, Endpoint, Message, Task, TaskStatus
 from ringback.store.port import AcceptOutcome, AttemptFilter, IdempotencyKey, MessageFilter, Page
 from ringback.testing.stores import World, delivery
@@ -182,6 +182,75 @@ def test_purging_finds_the_endpoints_of_a_deleted_application(world: World) -> N
     assert world.run(world.store.tending.purge_deleted(limit=10)) == 1
 
 
+def forget_deleted(world: World) -> int:
+    """How many go of what was deleted before now."""
+    return world.run(world.store.tending.forget_deleted(before_ms=world.clock.at_ms, limit=9))
+
+
+def test_deleted_endpoints_go_when_nothing_refers_to_them(world: World) -> None:
+    app = world.app()
+    kept, idle, tried, waited = (world.endpoint(app) for _ in range(4))
+    message = world.sent(app, tried)
+    world.record(world.attempt(message, tried), finished_batches=[world.batch_id])
+    world.queued(app, waited)
+    for endpoint in (idle, tried, waited):
+        delete = world.store.resources.delete_endpoint
+        world.run(delete(app.id, endpoint.id, at_ms=world.clock.at_ms))
+    world.run(world.store.tending.purge_deleted(limit=9))
+    assert forget_deleted(world) == 0  # not before they are old
+    world.clock.at_ms += LONG_MS
+    assert forget_deleted(world) == 2
+    shown = world.run(world.store.history.list_endpoints_of_message(message.id, Page(9)))
+    assert [endpoint.id for endpoint, _ in shown.rows] == [tried.id]
+    attempts = world.store.tending.delete_attempts
+    take_all(world, lambda limit: attempts(before_ms=world.clock.at_ms, limit=limit))
+    assert forget_deleted(world) == 1
+    page = world.run(world.store.resources.list_endpoints(app.id, Page(9)))
+    assert [endpoint.id for endpoint in page.rows] == [kept.id]
+
+
+def test_a_deleted_application_goes_after_its_messages(world: World) -> None:
+    app, other = world.app(), world.app()
+    for _ in range(2):
+        world.endpoint(app)
+    message = world.sent(app)
+    world.run(world.store.resources.delete_app("org_1", app.id, at_ms=world.clock.at_ms))
+    world.run(world.store.tending.purge_deleted(limit=9))
+    world.clock.at_ms += LONG_MS
+    assert forget_deleted(world) == 2
+    assert world.run(world.store.history.get_message(app.id, message.id)) is not None
+    delete_old(world)
+    assert forget_deleted(world) == 1
+    assert world.run(world.store.resources.get_app("org_1", other.id)) is not None
+
+
+def test_of_many_that_were_deleted_a_bounded_number_goes_at_once(world: World) -> None:
+    app = world.app()
+    for _ in range(3):
+        world.endpoint(app)
+    world.run(world.store.resources.delete_app("org_1", app.id, at_ms=world.clock.at_ms))
+    world.run(world.store.tending.purge_deleted(limit=9))
+    world.clock.at_ms += LONG_MS
+    forget = world.store.tending.forget_deleted
+    taken = [world.run(forget(before_ms=world.clock.at_ms, limit=2)) for _ in range(3)]
+    assert taken == [2, 2, 0]
+
+
+def test_what_is_deleted_keeps_no_secret(world: World) -> None:
+    app, other = world.app(), world.app()
+    one = world.endpoint(app, headers={"authorization": "Bearer x"})
+    two = world.endpoint(other, headers={"authorization": "Bearer x"})
+    assert one.secrets
+    messages = [world.sent(app, one), world.sent(other, two)]
+    world.record(*(world.attempt(*pair) for pair in zip(messages, (one, two), strict=True)))
+    world.run(world.store.resources.delete_endpoint(app.id, one.id, at_ms=world.clock.at_ms))
+    world.run(world.store.resources.delete_app("org_1", other.id, at_ms=world.clock.at_ms))
+    for message in messages:
+        call = world.store.history.list_endpoints_of_message(message.id, Page(9))
+        [(deleted, _)] = world.run(call).rows
+        assert (deleted.secrets, deleted.headers) == ((), {})
+
+
 # ---- tasks --------------------------------------------------------------------------------------
 
 
@@ -204,7 +273,7 @@ def task(world: World, app: Application, endpoint: Endpoint, **columns: object) 
         updated_at_ms=now_ms,
     )
     new = msgspec.structs.replace(new, **columns)
-    return world.run(world.store.tending.create_task(new))
+    return world.run(world.store.tending.create_task(new, running_max=9))
 
 
 def failed(world: World, app: Application, endpoint: Endpoint, **columns: object) -> Message:
@@ -227,6 +296,32 @@ def test_tasks_are_found_while_they_run(world: World) -> None:
     assert world.run(get("org_1", done.id)) == done
     assert world.run(get("org_2", running.id)) is None
     assert world.run(world.store.tending.running_tasks(limit=9)) == [running]
+
+
+def test_an_application_runs_a_bounded_number_of_tasks(world: World) -> None:
+    app, other = world.app(), world.app()
+    endpoint = world.endpoint(app)
+    task(world, app, endpoint, status=TaskStatus.FINISHED)
+    running = [task(world, app, endpoint) for _ in range(9)]
+    with pytest.raises(TooManyRequests, match="has 9 recoveries running, which is the limit"):
+        task(world, app, endpoint)
+    task(world, other, world.endpoint(other))
+    assert step(world, running[0]).status is TaskStatus.FINISHED
+    task(world, app, endpoint)
+
+
+def test_tasks_that_ended_are_forgotten(world: World) -> None:
+    app = world.app()
+    endpoint = world.endpoint(app)
+    ended = [task(world, app, endpoint, status=TaskStatus.FINISHED) for _ in range(3)]
+    running = task(world, app, endpoint)
+    forget = world.store.tending.forget_tasks
+    assert world.run(forget(before_ms=world.clock.at_ms, limit=2)) == 0
+    world.clock.at_ms += 1
+    take_all(world, lambda limit: forget(before_ms=world.clock.at_ms, limit=limit))
+    get = world.store.tending.get_task
+    assert [world.run(get("org_1", one.id)) for one in ended] == [None] * 3
+    assert world.run(get("org_1", running.id)) == running
 
 
 def test_recovering_brings_back_what_failed_for_good(world: World) -> None:

@@ -60,7 +60,7 @@ def test_retention_goes_on_behind_what_it_may_not_do() -> None:
         all_asked.append(tending.asked)
         told = [(line["event"], line["part"]) for line in logged]
         assert told == ([] if refused == "nothing" else [("tending_failed", refused)])
-    assert len(all_asked[0]) == 8
+    assert len(all_asked[0]) == 10
     assert all_asked[0] == all_asked[1] == all_asked[2]
 
 

@@ -26,6 +26,7 @@ from ringback.store.postgres.connection import Connection, connect
 from ringback.store.postgres.expire import expire
 from ringback.store.postgres.history import PostgresHistory
 from ringback.store.postgres.partitions import Partition
+from ringback.store.postgres.retire import forget_deleted
 from ringback.store.postgres.retire import let_go as let_go_of
 from ringback.store.postgres.rows import EndpointRows, task_row
 from ringback.store.postgres.sql import query
@@ -305,7 +306,16 @@ def let_go(one: Loaded) -> Callable[[Connection], Awaitable[object]]:
     return lambda db: let_go_of(db, oldest, limit=LIMIT)
 
 
-WRITES = {"expire": expired, "recover": recovered, "let go": let_go}
+def forgotten(one: Loaded) -> Callable[[Connection], Awaitable[object]]:
+    async def run(db: Connection) -> None:
+        await db.execute(query("delete_endpoints_of_app"), 1, one.app.id)
+        await db.execute(query("delete_app"), 1, one.app.id)
+        await forget_deleted(db, before_ms=2, limit=LIMIT)
+
+    return run
+
+
+WRITES = {"expire": expired, "recover": recovered, "let go": let_go, "forget": forgotten}
 
 
 @pytest.fixture(scope="module", params=["planned-when-empty", "analysed"])

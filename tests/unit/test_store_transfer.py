@@ -72,7 +72,9 @@ def fill(world: World) -> None:
     world.run(world.store.history.expunge_message(app.id, expunged.id))
     key = IdempotencyKey(b"\xff" * 32, world.clock.at_ms + HOUR_MS)
     world.run(world.store.resources.remember(key, b'{"status":201}'))
-    world.run(world.store.tending.create_task(task(app.id, plain.id, world.clock.at_ms)))
+    world.run(
+        world.store.tending.create_task(task(app.id, plain.id, world.clock.at_ms), running_max=9)
+    )
     world.run(world.store.resources.delete_endpoint(app.id, removed.id, at_ms=world.clock.at_ms))
     world.run(world.store.resources.delete_app("org_1", gone.id, at_ms=world.clock.at_ms))
     world.sent(app, plain)  # and nobody hears what became of it

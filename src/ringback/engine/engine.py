@@ -177,6 +177,7 @@ class Engine:
             routes=self.routes,
             dispatcher=self.dispatcher,
             tenure=self.tenure,
+            settings=settings,
             clock=clock,
             on_overflow=self._overflow,
         )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from ringback.clock import Clock
+from ringback.config import Settings
 from ringback.engine.dispatch import RESERVED, Dispatcher
 from ringback.engine.lane import Batch, Job
 from ringback.engine.lease import Tenure
@@ -23,6 +24,7 @@ class Replayer:
         routes: Routes,
         dispatcher: Dispatcher,
         tenure: Tenure,
+        settings: Settings,
         clock: Clock,
         on_overflow: Callable[[int], None],
     ) -> None:
@@ -31,6 +33,7 @@ class Replayer:
         self._routes = routes
         self._dispatcher = dispatcher
         self._tenure = tenure
+        self._settings = settings
         self._clock = clock
         self._on_overflow = on_overflow
 
@@ -79,7 +82,10 @@ class Replayer:
     async def recover(
         self, app: Application, endpoint: Endpoint, *, since_ms: int, until_ms: int
     ) -> Task:
-        """Start a task that sends again every message of the range that failed for good there."""
+        """Start a task that sends again every message of the range that failed for good there.
+
+        Raises TooManyRequests when the application has as many running as it may.
+        """
         now_ms = self._clock.now_ms()
         return await self._tending.create_task(
             Task(
@@ -97,5 +103,6 @@ class Replayer:
                 done_count=0,
                 created_at_ms=now_ms,
                 updated_at_ms=now_ms,
-            )
+            ),
+            running_max=self._settings.tasks_per_app_max,
         )

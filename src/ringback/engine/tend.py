@@ -117,6 +117,12 @@ class Tender:
                 now_ms=self._tenure.now_ms(), limit=limit
             ),
             "purge_deleted": lambda: tending.purge_deleted(limit=limit),
+            "forget_deleted": lambda: tending.forget_deleted(
+                before_ms=messages_before_ms(), limit=limit
+            ),
+            "forget_tasks": lambda: tending.forget_tasks(
+                before_ms=messages_before_ms(), limit=limit
+            ),
             "forget_rates": lambda: tending.forget_rates(limit=limit),
         }
         await self._guarded("make_room", lambda: tending.make_room(now_ms=self._tenure.now_ms()))

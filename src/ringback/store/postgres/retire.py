@@ -1,9 +1,10 @@
 """Deleting old messages and attempts: a whole partition, when all of it is old.
 
 So they stay up to a partition's span longer than asked, and nothing has to be vacuumed. Row by row
-go only those outside of every partition. Dropping needs the table for itself for a moment, and who
-waits for that holds up everybody who comes later: so rather than let accepts queue up behind a long
-report or a backup, we give up soon and try again at the next round.
+go only those outside of every partition, and deleted endpoints and applications after them.
+Dropping needs the table for itself for a moment, and who waits for that holds up everybody who
+comes later: so rather than let accepts queue up behind a long report or a backup, we give up soon
+and try again at the next round.
 """
 
 from collections.abc import Awaitable, Callable
@@ -69,6 +70,14 @@ async def let_go(db: Connection, partition: Partition, *, limit: int) -> int:
     taken = count(await db.execute(query("delete_waiting_of_messages"), low, high, limit))
     rest = limit - taken
     return taken + count(await db.execute(query("delete_event_ids"), low, high, rest))
+
+
+async def forget_deleted(db: Connection, *, before_ms: int, limit: int) -> int:
+    """See `port.Tending.forget_deleted`."""
+    await db.execute(query("pin_plans"))
+    endpoints = count(await db.execute(query("forget_endpoints"), before_ms, limit))
+    values = (before_ms, limit - endpoints)
+    return endpoints + count(await db.execute(query("forget_apps"), *values))
 
 
 async def _drop(db: Connection, partition: Partition) -> bool:

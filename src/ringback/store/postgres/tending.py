@@ -4,13 +4,14 @@ Several nodes tend at once: each passes what another one holds.
 """
 
 from ringback.config import Settings
+from ringback.errors import TooManyRequests
 from ringback.model import Task
 from ringback.store.postgres import recover
 from ringback.store.postgres.connection import Connection
 from ringback.store.postgres.database import Database
 from ringback.store.postgres.expire import count, expire
 from ringback.store.postgres.partitions import make_partitions
-from ringback.store.postgres.retire import delete_old, unless_locked
+from ringback.store.postgres.retire import delete_old, forget_deleted, unless_locked
 from ringback.store.postgres.rows import one, task_of, task_row
 from ringback.store.postgres.sql import query
 
@@ -55,6 +56,17 @@ class PostgresTending:
 
         return await self._database.write(run)
 
+    async def forget_deleted(self, *, before_ms: int, limit: int) -> int:
+        return await self._database.write(
+            lambda db: forget_deleted(db, before_ms=before_ms, limit=limit)
+        )
+
+    async def forget_tasks(self, *, before_ms: int, limit: int) -> int:
+        async def run(db: Connection) -> int:
+            return count(await db.execute(query("forget_tasks"), before_ms, limit))
+
+        return await self._database.write(run)
+
     async def forget_rates(self, *, limit: int) -> int:
         async def run(db: Connection) -> int:
             return count(await db.execute(query("delete_rates"), limit))
@@ -75,9 +87,14 @@ class PostgresTending:
 
     # ---- tasks
 
-    async def create_task(self, task: Task) -> Task:
-        await self._database.write(lambda db: db.execute(query("insert_task"), *task_row(task)))
-        return task
+    async def create_task(self, task: Task, *, running_max: int) -> Task:
+        async def run(db: Connection) -> Task:
+            await db.execute(query("lock_app"), task.org_id, task.app_id)
+            _check_room(await db.fetchval(query("count_running_tasks"), task.app_id), running_max)
+            await db.execute(query("insert_task"), *task_row(task))
+            return task
+
+        return await self._database.write(run)
 
     async def get_task(self, org_id: str, task_id: str) -> Task | None:
         async def run(db: Connection) -> Task | None:
@@ -95,4 +112,13 @@ class PostgresTending:
     async def recover_step(self, task: Task, *, now_ms: int, limit: int) -> Task:
         return await self._database.write(
             lambda db: recover.step(db, task, now_ms=now_ms, limit=limit)
+        )
+
+
+def _check_room(count: int, running_max: int) -> None:
+    if count >= running_max:
+        raise TooManyRequests(
+            f"The application has {count} recoveries running, which is the limit; wait for one to"
+            " finish",
+            code="limit_reached",
         )

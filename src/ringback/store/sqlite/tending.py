@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from ringback.errors import TooManyRequests
 from ringback.model import Task
 from ringback.store.sqlite import recover
 from ringback.store.sqlite.database import Database
@@ -65,6 +66,19 @@ class SqliteTending:
 
         return await self._database.write(run)
 
+    async def forget_deleted(self, *, before_ms: int, limit: int) -> int:
+        def run(db: sqlite3.Connection) -> int:
+            endpoints = db.execute(query("forget_endpoints"), (before_ms, limit)).rowcount
+            values = (before_ms, limit - endpoints)
+            return endpoints + db.execute(query("forget_apps"), values).rowcount
+
+        return await self._database.write(run)
+
+    async def forget_tasks(self, *, before_ms: int, limit: int) -> int:
+        return await self._database.write(
+            lambda db: db.execute(query("forget_tasks"), (before_ms, limit)).rowcount
+        )
+
     async def forget_rates(self, *, limit: int) -> int:
         before_us = (self._database.clock.now_ms() - RATE_KEPT_MS) * 1000
         return await self._database.write(
@@ -85,11 +99,14 @@ class SqliteTending:
 
     # ---- tasks
 
-    async def create_task(self, task: Task) -> Task:
-        await self._database.write(
-            lambda db: db.execute(query("insert_task"), task_row(task)).rowcount
-        )
-        return task
+    async def create_task(self, task: Task, *, running_max: int) -> Task:
+        def run(db: sqlite3.Connection) -> Task:
+            [(count,)] = db.execute(query("count_running_tasks"), (task.app_id,)).fetchall()
+            _check_room(count, running_max)
+            db.execute(query("insert_task"), task_row(task))
+            return task
+
+        return await self._database.write(run)
 
     async def get_task(self, org_id: str, task_id: str) -> Task | None:
         def run(db: sqlite3.Connection) -> Task | None:
@@ -122,6 +139,15 @@ def _expire_oldest(db: sqlite3.Connection, before_ms: int, limit: int) -> int:
         db.execute(query("expire_payloads"), (start, end))
         db.execute(query("save_progress"), (_WALK, end))
     return count
+
+
+def _check_room(count: int, running_max: int) -> None:
+    if count >= running_max:
+        raise TooManyRequests(
+            f"The application has {count} recoveries running, which is the limit; wait for one to"
+            " finish",
+            code="limit_reached",
+        )
 
 
 def _free_pages(db: sqlite3.Connection) -> int:

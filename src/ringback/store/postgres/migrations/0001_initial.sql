@@ -25,6 +25,7 @@ CREATE TABLE application (
 CREATE INDEX application_by_org ON application (org_id, id) WHERE NOT is_deleted;
 CREATE UNIQUE INDEX application_uid ON application (org_id, uid)
     WHERE uid IS NOT NULL AND NOT is_deleted;
+CREATE INDEX application_deleted ON application (updated_at_ms) WHERE is_deleted;
 
 CREATE TABLE endpoint (
     id               text COLLATE "C" PRIMARY KEY,
@@ -50,6 +51,7 @@ CREATE TABLE endpoint (
 CREATE INDEX endpoint_by_app ON endpoint (app_id, id) WHERE NOT is_deleted;
 CREATE UNIQUE INDEX endpoint_uid ON endpoint (app_id, uid)
     WHERE uid IS NOT NULL AND NOT is_deleted;
+CREATE INDEX endpoint_deleted ON endpoint (updated_at_ms) WHERE is_deleted;
 
 CREATE TABLE event_type (
     org_id        text COLLATE "C" NOT NULL,
@@ -207,6 +209,8 @@ CREATE TABLE task (
     updated_at_ms bigint NOT NULL
 );
 CREATE INDEX task_running ON task (id) WHERE status = 'running';
+CREATE INDEX task_running_by_app ON task (app_id) WHERE status = 'running';
+CREATE INDEX task_ended ON task (updated_at_ms) WHERE status <> 'running';
 
 -- How far a walk over a table has come, by name.
 CREATE TABLE progress (

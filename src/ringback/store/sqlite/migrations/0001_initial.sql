@@ -19,6 +19,7 @@ CREATE TABLE application (
 CREATE INDEX application_by_org ON application (org_id, id) WHERE is_deleted = 0;
 CREATE UNIQUE INDEX application_uid ON application (org_id, uid)
     WHERE uid IS NOT NULL AND is_deleted = 0;
+CREATE INDEX application_deleted ON application (updated_at_ms) WHERE is_deleted = 1;
 
 CREATE TABLE endpoint (
     id               TEXT PRIMARY KEY,
@@ -44,6 +45,7 @@ CREATE TABLE endpoint (
 CREATE INDEX endpoint_by_app ON endpoint (app_id, id) WHERE is_deleted = 0;
 CREATE UNIQUE INDEX endpoint_uid ON endpoint (app_id, uid)
     WHERE uid IS NOT NULL AND is_deleted = 0;
+CREATE INDEX endpoint_deleted ON endpoint (updated_at_ms) WHERE is_deleted = 1;
 
 CREATE TABLE event_type (
     org_id        TEXT NOT NULL,
@@ -165,6 +167,8 @@ CREATE TABLE task (
     updated_at_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX task_running ON task (id) WHERE status = 'running';
+CREATE INDEX task_running_by_app ON task (app_id) WHERE status = 'running';
+CREATE INDEX task_ended ON task (updated_at_ms) WHERE status <> 'running';
 
 -- How far a walk over a table has come, by name.
 CREATE TABLE progress (
