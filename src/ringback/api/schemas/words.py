@@ -65,7 +65,8 @@ EndpointUid = Annotated[
     str, uid(ENDPOINT_UID, "Your own id of the endpoint, unique in the application.")
 ]
 EventId = Annotated[
-    str, uid(EVENT_ID, "Your own id of the message, unique in the application for ever.")
+    str,
+    uid(EVENT_ID, "Your own id of the message; another one with it is refused while this is kept."),
 ]
 EventTypeName = Annotated[str, uid(UID, "The name of an event type."), shown_as(examples=["a.b"])]
 FeatureFlag = Annotated[str, uid(UID, "The name of a feature flag.")]
