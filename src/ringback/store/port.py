@@ -293,8 +293,7 @@ class Resources(Protocol):
         ...
 
     async def is_id_taken(self, id_: str) -> bool:
-        """Whether an application or an endpoint of any organization has this id, or had it: the id
-        of a deleted one is not given again, because history shows it."""
+        """Whether an application or endpoint of any organization has this id, or history does."""
         ...
 
     async def list_event_types(
@@ -306,8 +305,7 @@ class Resources(Protocol):
 
     async def get_event_type(self, org_id: str, name: str) -> EventType | None: ...
     async def create_event_type(self, event_type: EventType) -> EventType:
-        """An archived type of that name is replaced and un-archived. Conflict code
-        `event_type_exists`."""
+        """An archived one of that name is replaced. Conflict code `event_type_exists`."""
         ...
 
     async def update_event_type(
@@ -450,7 +448,6 @@ class Tending(Protocol):
         ...
 
     async def forget_tasks(self, *, before_ms: int, limit: int) -> int: ...
-
     async def forget_rates(self, *, limit: int) -> int:
         """Delete what is known of rates that were not used of late."""
         ...
@@ -460,10 +457,8 @@ class Tending(Protocol):
         ...
 
     async def make_room(self, *, now_ms: int) -> int:
-        """Prepare for the messages of the time to come; how many spans of it were prepared.
-
-        What comes unprepared is kept as well, but costs more to delete.
-        """
+        """Prepare for the messages of the time to come; how many spans of it were prepared. What
+        comes unprepared is kept as well, but costs more to delete."""
         ...
 
     async def create_task(self, task: Task, *, running_max: int) -> Task:
