@@ -17,8 +17,8 @@ QUERIES = {
     for file in (files("ringback.store.sqlite") / "queries").iterdir()
 }
 LARGE = ("message", "attempt", "waiting", "lane", "in_flight", "answer", "endpoint", "application")
-# By row number from the oldest on, with a LIMIT.
-OLDEST_FIRST = {"delete_messages", "delete_attempts"}
+# By row number or id from the oldest on, with a LIMIT.
+OLDEST_FIRST = {"delete_messages", "delete_attempts", "list_sealed_endpoints"}
 # Aliases of the large tables in the queries.
 ALIASES = {"m", "a", "w", "n", "e", "latest", "success"}
 
@@ -88,5 +88,6 @@ def test_a_claim_goes_from_row_to_row_by_index(filled: sqlite3.Connection) -> No
 def explained(connection: sqlite3.Connection, text: str) -> list[str]:
     body = re.sub(r"--.*", "", text)
     names = set(re.findall(r":(\w+)", body))
-    values = dict.fromkeys(names) if names else [None] * body.count("?")
+    numbered = set(re.findall(r"\?\d", body))
+    values = dict.fromkeys(names) if names else [None] * (len(numbered) or body.count("?"))
     return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", values)]
