@@ -44,7 +44,7 @@ def run(story: Coroutine[Any, Any, None]) -> None:
 @needs_prlimit
 def test_a_full_disk_is_answered_503_and_is_over_when_there_is_room(tmp_path: Path) -> None:
     async def story() -> None:
-        async with Collector() as receiver, ServiceProcess(tmp_path, RINGBACK_LEASE_S="1") as us:
+        async with Collector() as receiver, ServiceProcess(tmp_path) as us:
             await us.start()
             async with Caller(us.url, us.token) as caller:
                 shop = await Shop.open(caller)
@@ -52,7 +52,9 @@ def test_a_full_disk_is_answered_503_and_is_over_when_there_is_room(tmp_path: Pa
                 fill_disk(us, tmp_path)
                 accepted, refusal = await publish_until_refused(shop)
                 check_unavailable(refusal)
-                await eventually(lambda: caller.get("/health"), lambda answer: answer.status == 503)
+                health = await caller.get("/health")
+                assert health.status == 503
+                assert "check the volume" in health.json["database"]["detail"]
                 assert (await caller.get("/health/ping")).status == 204
                 assert (await caller.get(shop.path)).status == 200, "reading goes on"
                 free_disk(us)
@@ -131,7 +133,7 @@ def test_stopping_ends_in_time_on_a_full_disk_and_nothing_is_lost(tmp_path: Path
             lines = [line for line in us.stderr.splitlines() if '"error"' in line]
             events = Counter(json.loads(line)["event"] for line in lines)
             assert events["store_unavailable"] <= 2, lines
-            assert events.keys() <= {"store_unavailable", "lease_not_renewed"}
+            assert events.keys() <= {"store_unavailable", "lease_not_renewed", "tending_failed"}
 
     run(story())
 

@@ -249,12 +249,12 @@ def test_a_file_that_may_not_be_written_is_trouble_that_passes(opened: Opened) -
     opened.connection.execute("PRAGMA query_only = 1")
     with pytest.raises(StoreUnavailable, match="owner, mode and volume"):
         opened.write()
-    assert opened.trouble.is_down
+    assert opened.trouble.hindrance is not None
     opened.connection.execute("PRAGMA query_only = 0")
     opened.write()
     opened.clock.now_s += CALM_S
     opened.write()
-    assert not opened.trouble.is_down
+    assert opened.trouble.hindrance is None
     opened.close()
 
 

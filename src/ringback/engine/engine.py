@@ -287,7 +287,8 @@ class Engine:
             return str(self._store.fault)
         if not self.tenure.is_sure:
             return self.tenure.why_not_sure or "the lease was not renewed in time"
-        return ""
+        # A renewal is small: it may find room on a disk that takes no message any more.
+        return "" if self._store.hindrance is None else str(self._store.hindrance)
 
     # ---- what the parts tell one another --------------------------------------------------------
 

@@ -495,6 +495,11 @@ class Store(Protocol):
         StoreGone); None while it is well."""
         ...
 
+    @property
+    def hindrance(self) -> StoreError | None:
+        """Why some writes fail just now, as on a disk that is full; None while they succeed."""
+        ...
+
     async def close(self) -> None:
         """Finish what was handed in, then close. Safe to call twice."""
         ...

@@ -22,14 +22,15 @@ log = structlog.get_logger()
 
 
 class Trouble:
-    """`fault` is why the store refuses to write until it is opened anew; None while it is well."""
+    """`fault` is why the store refuses to write until it is opened anew, `hindrance` why writing
+    fails just now; None while it is well."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._said_s: dict[str, float] = {}
         self._met_s = 0.0
-        self.is_down = False
+        self.hindrance: StoreError | None = None
         self.fault: StoreError | None = None
 
     def met(self, error: StoreError, *, is_writing: bool) -> None:
@@ -37,7 +38,7 @@ class Trouble:
         reason, now_s = str(error), self._clock.monotonic()
         with self._lock:
             if is_writing:
-                self.is_down, self._met_s = True, now_s
+                self.hindrance, self._met_s = error, now_s
             said_s = self._said_s.get(reason)
             if said_s is not None and now_s - said_s < REPEAT_S:
                 return
@@ -49,9 +50,9 @@ class Trouble:
     def over(self) -> None:
         """Something was committed: after `CALM_S` without trouble, trouble has passed."""
         with self._lock:
-            if not self.is_down or self._clock.monotonic() - self._met_s < CALM_S:
+            if self.hindrance is None or self._clock.monotonic() - self._met_s < CALM_S:
                 return
-            self.is_down = False
+            self.hindrance = None
             self._said_s.clear()
         log.info("store_available")
 

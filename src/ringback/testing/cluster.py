@@ -121,6 +121,7 @@ class NodeStore:
     """The one store, as a node sees it."""
 
     fault = None
+    hindrance = None
 
     def __init__(self, store: Store, bus: Bus, node: "Node") -> None:
         self.path: Any = Way(store.path, node)

@@ -138,7 +138,7 @@ class Database:
                 self.trouble.met(error, is_writing=True)
                 raise
             else:
-                if self.trouble.is_down:
+                if self.trouble.hindrance is not None:
                     self.trouble.over()
                 return result
         raise AssertionError  # the last try returns or raises

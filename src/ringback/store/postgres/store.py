@@ -54,6 +54,10 @@ class PostgresStore:
     def fault(self) -> StoreError | None:
         return self._database.trouble.fault
 
+    @property
+    def hindrance(self) -> StoreError | None:
+        return self._database.trouble.hindrance
+
     async def close(self) -> None:
         """Close every connection; what is under way is cut off. Safe to call twice."""
         await asyncio.gather(self._database.close(), self._leases.close())

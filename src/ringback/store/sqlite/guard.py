@@ -42,7 +42,7 @@ class Guard:
                 if self._trouble.condemn(error) and self._place.has_only_lost_its_log():
                     _save(connection)
                 raise
-        if self._trouble.is_down:
+        if self._trouble.hindrance is not None:
             self._trouble.over()
 
     def before_read(self) -> None:

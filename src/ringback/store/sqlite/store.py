@@ -76,6 +76,10 @@ class SqliteStore:
     def fault(self) -> StoreError | None:
         return self._trouble.fault
 
+    @property
+    def hindrance(self) -> StoreError | None:
+        return self._trouble.hindrance
+
     async def close(self) -> None:
         """Finish what was handed in, then close. Safe to call twice."""
         await self._database.close()
