@@ -60,6 +60,11 @@ class CannotListen(RingbackError):
 class EngineStopped(RingbackError):
     """The engine ended by itself, so this process accepts without delivering: it must end too."""
 
+    def __init__(
+        self, what: str = "the engine has stopped, see the log above; start the service again"
+    ) -> None:
+        super().__init__(what)
+
 
 class WorkersFailed(RingbackError):
     """A worker process ended again and again, so the service has ended as a whole."""

@@ -203,7 +203,7 @@ async def _until(stop: asyncio.Event, engine: Engine) -> None:
         asked.cancel()
         ended.cancel()
     if not stop.is_set():
-        raise EngineStopped("the engine has stopped, see the log above; start the service again")
+        raise EngineStopped
 
 
 def _on_signal(

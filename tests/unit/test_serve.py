@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import uvloop
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from ringback import serve
@@ -14,6 +15,10 @@ from ringback.cli.call import Server, call
 from ringback.config import Settings
 from ringback.errors import CannotListen, ConfigError, EngineStopped, StoreOwned
 from ringback.serve import Service, check, running
+from ringback.testing.caller import Caller
+from ringback.testing.collector import Collector
+from ringback.testing.process import token
+from ringback.testing.shop import Shop, loopback
 
 KEY = "a key for tests, long enough for HS256 to be happy"
 
@@ -84,6 +89,39 @@ def test_a_process_whose_engine_is_dead_ends() -> None:
     dead: Any = DeadEngine()
     with pytest.raises(EngineStopped, match="start the service again"):
         run(serve._until(asyncio.Event(), dead))
+
+
+def test_an_engine_that_broke_is_waited_for_by_nobody(tmp_path: Path) -> None:
+    """Neither attempts in flight nor results would ever be recorded; and it ends in one line."""
+
+    async def defect(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    async def story() -> None:
+        chosen = replace(loopback(tmp_path / "ringback.db"), drain_timeout_s=3_600)
+        async with (
+            Collector(lambda arrival: None if arrival.path == "/hangs" else 200) as receiver,
+            asyncio.timeout(60),
+            running(chosen) as service,
+            Caller(service.url, token()) as caller,
+        ):
+            shop = await Shop.open(caller)
+            await shop.endpoint(receiver.url("/hangs"))
+            await shop.endpoint(receiver.url("/answers"))
+            path: Any = service.store.path
+            path.record = defect
+            await shop.publish()
+            await service.engine.ended()
+            refused = await caller.post(f"{shop.path}/msg", {"eventType": "e", "payload": {}})
+            assert refused.status == 503
+            raise EngineStopped
+
+    with capture_logs() as lines, pytest.raises(EngineStopped, match="see the log above") as caught:
+        run(story())
+    assert not isinstance(caught.value.__cause__, ExceptionGroup)
+    events = [line["event"] for line in lines]
+    assert events.count("engine_stopped") == 1
+    assert "results_abandoned" in events
 
 
 def test_start_and_end_are_logged(tmp_path: Path) -> None:

@@ -130,14 +130,17 @@ class Acceptor:
         await self._is_idle.wait()
 
     async def run(self) -> None:
-        while True:
-            if not self._entries:
-                self._is_idle.set()
-                self._wake.clear()
-                await self._wake.wait()
-            if len(self._entries) > 1:  # then there is load, and requests wait to be looked at
-                await asyncio.sleep(0)
-            await self._commit()
+        try:
+            while True:
+                if not self._entries:
+                    self._is_idle.set()
+                    self._wake.clear()
+                    await self._wake.wait()
+                if len(self._entries) > 1:  # then there is load, and requests wait to be looked at
+                    await asyncio.sleep(0)
+                await self._commit()
+        finally:
+            self._end()
 
     # ---- into the batch -------------------------------------------------------------------------
 
@@ -227,6 +230,14 @@ class Acceptor:
             self._refuse(entries, StoreError("the server is stopping"))
             raise
         self._hand_over(Batch(batch_id, 0), entries, results)
+
+    def _end(self) -> None:
+        """Nobody commits any more, so whoever waits for it must not wait for ever."""
+        self._is_stopped = True
+        entries, self._entries = list(self._entries), deque()
+        self._bytes = 0
+        self._refuse(entries, StoreError("the server is stopping"))
+        self._is_idle.set()
 
     def _refuse(self, entries: list[_Entry], error: StoreError) -> None:
         for entry in entries:

@@ -31,7 +31,7 @@ from ringback.engine.record import Recorder
 from ringback.engine.replay import Replayer
 from ringback.engine.routes import Routes
 from ringback.engine.tend import Tender
-from ringback.errors import StoreError
+from ringback.errors import EngineStopped, StoreError
 from ringback.model import Application, Endpoint, Message, Task
 from ringback.store.nodes import Notice, NoticeKind, Standing
 from ringback.store.port import Store
@@ -230,36 +230,53 @@ class Engine:
         """Stop: accept nothing, wait for attempts in flight, hand the rest back, leave.
 
         After `timeout_s` attempts in flight are cut off and handed back too (they may then arrive
-        twice, with the same id).
+        twice, with the same id). Raises EngineStopped if the loops had come to an end by
+        themselves: then there is nothing to wait for, because nothing is recorded any more.
         """
         self.is_draining = True
         self.claimer.stop()
         if self._loops is None:
             return
-        await self.acceptor.stop()
-        self.dispatcher.stop()
-        began_s = self._clock.monotonic()
-        await self.dispatcher.finish(timeout_s)
-        await self._settle(max(0.0, timeout_s - (self._clock.monotonic() - began_s)))
-        await self.stop()
-        with suppress(StoreError):
-            await self.tenure.leave()
+        if not self._loops.done():
+            await self.acceptor.stop()
+            self.dispatcher.stop()
+            began_s = self._clock.monotonic()
+            await self.dispatcher.finish(timeout_s)
+            await self._settle(max(0.0, timeout_s - (self._clock.monotonic() - began_s)))
+        try:
+            await self.stop()
+        except Exception:
+            raise EngineStopped from None  # `engine_stopped` has said why
+        finally:
+            self._count_abandoned()
+            with suppress(StoreError):
+                await self.tenure.leave()
 
     async def stop(self) -> None:
-        """End every loop at once, as a crash would; `drain` is the kind way."""
-        if self._loops is not None:
-            self._loops.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._loops
-            self._loops = None
-        await self.dispatcher.finish(0)
+        """End every loop at once, as a crash would; `drain` is the kind way.
+
+        Raises what has ended them before, if something has.
+        """
+        loops, self._loops = self._loops, None
+        try:
+            if loops is not None:
+                loops.cancel()
+                with suppress(asyncio.CancelledError):
+                    await loops
+        finally:
+            await self.dispatcher.finish(0)
 
     async def _settle(self, timeout_s: float) -> None:
         """Until all results are recorded, or for as long as the store may yet take them."""
-        if self._store.fault is None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s + RECORD_GRACE_S):
-                    await self.recorder.settled()
+        if self._store.fault is None and self._loops is not None:
+            settled = asyncio.create_task(self.recorder.settled())
+            within_s = timeout_s + RECORD_GRACE_S
+            await asyncio.wait(
+                {settled, self._loops}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            settled.cancel()
+
+    def _count_abandoned(self) -> None:
         if count := self.recorder.count:
             log.warning("results_abandoned", count=count)
 
