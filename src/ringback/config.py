@@ -101,6 +101,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     # What may be posted
     body_bytes_max: Annotated[Bytes, knob("Largest request body of the API.")] = 2 * 1024 * 1024
+    bodies_bytes_max: Annotated[
+        MemoryBytes,
+        knob("Bytes of all request bodies that are being read or served; more are answered 503."),
+    ] = 64 * 1024 * 1024
     endpoints_per_app_max: Annotated[Count, knob("Endpoints an application may have.")] = 10_000
     tasks_per_app_max: Annotated[
         Count, knob("Recoveries of an application that may run at the same time.")
@@ -267,6 +271,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _check_listen(self.listen)
         if self.main_secret and len(self.main_secret) < 32:
             raise ConfigError("main_secret needs 32 or more characters: openssl rand -base64 32")
+
+        if self.bodies_bytes_max < self.body_bytes_max:
+            raise ConfigError(
+                f"bodies_bytes_max is less than body_bytes_max ({self.body_bytes_max}), so the"
+                " largest body would never be taken; raise it, or lower the other"
+            )
 
     def egress_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         return tuple(ip_network(subnet, strict=False) for subnet in self.egress_allow)

@@ -123,7 +123,11 @@ async def running(
     clock = clock or Clock()
     log = log or structlog.get_logger()
     async with AsyncExitStack() as cleanup:
-        front = Front(clock, body_bytes_max=settings.body_bytes_max)
+        front = Front(
+            clock,
+            body_bytes_max=settings.body_bytes_max,
+            bodies_bytes_max=settings.bodies_bytes_max,
+        )
         cleanup.push_async_callback(front.close, 0.0)
         url = await _take_place(front, settings, berth)
         store = await open_database(settings, clock)

@@ -115,6 +115,7 @@ def test_the_address_to_listen_on(listen: str, expected: tuple[str, int]) -> Non
         ("drain_timeout_s", "-1"),
         ("jwt_algorithm", "none"),
         ("main_secret", "short"),
+        ("bodies_bytes_max", "1000"),
         ("default_signature_type", "rsa"),
         ("header_family", "x"),
         ("body_bytes_max", "0"),

@@ -1,6 +1,7 @@
 """The HTTP front: taking an address, answering, and ending what is in progress."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -10,7 +11,8 @@ import uvloop
 from ringback.cli.call import Answer, Server, call
 from ringback.clock import Clock
 from ringback.errors import CannotListen
-from ringback.front import IDLE_S, Front
+from ringback.front import IDLE_S, WRITE_S, Front
+from ringback.testing.eventually import eventually
 
 App = Callable[..., Awaitable[None]]
 
@@ -166,6 +168,52 @@ def test_a_connection_that_asks_for_nothing_is_closed_in_time(sent: bytes) -> No
         await reader.read()
         assert clock.skipped_s >= IDLE_S
         writer.close()
+        await front.close(1.0)
+
+    run(story())
+
+
+class Held(Clock):
+    """A clock that stands until it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.at_s
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+def test_who_does_not_take_an_answer_is_cut_off_in_time() -> None:
+    size = 32 * 1024 * 1024
+    begun = asyncio.Event()
+
+    async def large(_scope: Any, _receive: Any, send: Any) -> None:
+        head = [(b"content-length", b"%d" % size)]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        piece = {"type": "http.response.body", "body": b"x" * size, "more_body": True}
+        blocked = asyncio.create_task(send(piece))
+        await asyncio.sleep(0)  # it is written, and waits
+        begun.set()
+        await blocked
+
+    async def story() -> None:
+        clock = Held()
+        front, url = await opened(large, clock)
+        address = url.removeprefix("http://").split(":")
+        with socket.create_connection((address[0], int(address[1]))) as deaf:
+            deaf.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await begun.wait()
+            assert front.connection_count == 1
+            clock.at_s = WRITE_S
+
+            async def left() -> int:
+                return front.connection_count
+
+            await eventually(left, lambda count: count == 0)
         await front.close(1.0)
 
     run(story())

@@ -11,6 +11,7 @@ import uvloop
 from ringback.clock import Clock
 from ringback.front import Front
 from ringback.front.connection import HEAD_BYTES_MAX, PIPELINE_MAX
+from ringback.testing.eventually import eventually
 
 BODY_BYTES_MAX = 1_000
 
@@ -182,6 +183,48 @@ def test_a_chunked_body_that_turns_out_too_large_is_refused_and_then_thrown_away
         assert await peer.is_hung_up()
 
     talk(story)
+
+
+def test_bodies_of_all_connections_together_have_a_limit() -> None:
+    async def story() -> None:
+        front = Front(Clock(), body_bytes_max=BODY_BYTES_MAX, bodies_bytes_max=1_500)
+        url = await front.bind("127.0.0.1", 0)
+        await front.open(echo)
+        port = int(url.rpartition(":")[2])
+
+        async def connected() -> Peer:
+            return Peer(*await asyncio.open_connection("127.0.0.1", port))
+
+        async def look() -> int:
+            return front.held_bytes
+
+        async def held(size: int) -> None:
+            await eventually(look, lambda seen: seen == size)
+
+        request = post(b"x" * 1_000)
+        one, other = await connected(), await connected()
+        one.say(request[:-100])
+        await held(900)
+        other.say(request[:-100])
+        status, headers, body = await other.answer()
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert json.loads(body)["code"] == "unavailable"
+        assert front.held_bytes == 900
+        other.say(request[-100:])
+        assert await other.is_hung_up()
+
+        one.say(request[-100:])
+        assert (await one.told())["body"] == 1_000
+        assert front.held_bytes == 0
+        one.say(request[:-100])
+        await held(900)
+        one.writer.transport.abort()
+        await held(0)
+        other.writer.close()
+        await front.close(1.0)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(story())
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ what could be read in two ways. Knows nothing of paths and methods.
 Invariants: every request is answered once, in order, or the connection is closed. A request that is
 too large is answered as soon as that is known; the rest of it is read and thrown away, up to
 DISCARDED_BYTES_MAX, because closing before would take the answer from whoever is still sending.
+Bodies that are not answered yet count, over all connections, as `held_bytes` of the listener; where
+they would be more than it allows, a request is answered 503 and its body is thrown away.
 """
 
 import asyncio
@@ -56,6 +58,8 @@ class Owner(Protocol):
 
     app: App
     body_bytes_max: int
+    bodies_bytes_max: int
+    held_bytes: int  # of bodies that are being read or served, all connections
     date: bytes  # the Date header, with its CRLF
     is_leaving: bool  # each answer is the last one of its connection
     tasks: set[asyncio.Task[None]]
@@ -77,7 +81,9 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._is_enqueued = False
         self._is_reading = False
+        self._held_bytes = 0
         self.transport: asyncio.Transport
+        self.blocked_since_s: float | None = None
         self.idle_since_s: float | None = owner.now_s()
 
     # ---- what the listener does -----------------------------------------------------------------
@@ -117,14 +123,17 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._owner.closed(self)
         self._waiting.clear()
+        self._let_go(self._held_bytes)
         self.resume_writing()
         if self._serving is not None:
             self._serving.lose()
 
     def pause_writing(self) -> None:
+        self.blocked_since_s = self._owner.now_s()
         self._can_write = self._loop.create_future()
 
     def resume_writing(self) -> None:
+        self.blocked_since_s = None
         can_write, self._can_write = self._can_write, None
         if can_write is not None and not can_write.done():
             can_write.set_result(None)
@@ -162,8 +171,12 @@ class Connection(asyncio.Protocol):
         self._body_bytes += len(chunk)
         if not self._is_enqueued:
             self._body.append(chunk)
+            self._held_bytes += len(chunk)
+            self._owner.held_bytes += len(chunk)
             if self._body_bytes > self._owner.body_bytes_max:
                 self._enqueue_too_large()
+            elif self._owner.held_bytes > self._owner.bodies_bytes_max:
+                self._enqueue_unread()
         elif self._body_bytes > DISCARDED_BYTES_MAX:
             self.transport.abort()
 
@@ -179,6 +192,17 @@ class Connection(asyncio.Protocol):
         self._is_last = True
         self._enqueue()
 
+    def _enqueue_unread(self) -> None:
+        """There is no memory for it: it is answered without the app."""
+        self._is_last = True
+        self._let_go(sum(map(len, self._body)))
+        self._body = []
+        self._enqueue(_no_room)
+
+    def _let_go(self, size: int) -> None:
+        self._held_bytes -= size
+        self._owner.held_bytes -= size
+
     def _count_head(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > HEAD_BYTES_MAX or len(self._headers) > HEADERS_MAX:
@@ -188,13 +212,15 @@ class Connection(asyncio.Protocol):
 
     # ---- serving --------------------------------------------------------------------------------
 
-    def _enqueue(self) -> None:
+    def _enqueue(self, app: App | None = None) -> None:
         self._is_enqueued = True
         parser = self._parser
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         version = parser.get_http_version()
         is_kept = version != "1.0" and parser.should_keep_alive()
-        request = _Request(self, self._scope(version), body, is_kept=is_kept)
+        app = app or self._owner.app
+        request = _Request(self, app, self._scope(version), body, is_kept=is_kept)
+        self._body = []
         if self._serving is None:
             self._serve(request)
         else:
@@ -226,13 +252,14 @@ class Connection(asyncio.Protocol):
     def _serve(self, request: "_Request") -> None:
         self._serving = request
         self.idle_since_s = None
-        task = self._loop.create_task(request.run(self._owner.app))
+        task = self._loop.create_task(request.run())
         self._owner.tasks.add(task)
         task.add_done_callback(self._owner.tasks.discard)
 
     def answered(self, request: "_Request", *, is_whole: bool) -> None:
         """A request is done with; go on to the next."""
         self._serving = None
+        self._let_go(request.size)
         self.idle_since_s = self._owner.now_s()
         if not is_whole:
             self.transport.abort()
@@ -288,6 +315,7 @@ class _Request:
     """One call of the app: its `receive` and `send`."""
 
     __slots__ = (
+        "_app",
         "_body",
         "_connection",
         "_gone",
@@ -297,10 +325,14 @@ class _Request:
         "_state",
         "is_kept",
         "scope",
+        "size",
     )
 
-    def __init__(self, connection: Connection, scope: Scope, body: bytes, *, is_kept: bool) -> None:
+    def __init__(
+        self, connection: Connection, app: App, scope: Scope, body: bytes, *, is_kept: bool
+    ) -> None:
         self._connection = connection
+        self._app = app
         self._body: bytes | None = body
         self._gone: asyncio.Event | None = None
         self._start: Scope | None = None
@@ -308,11 +340,12 @@ class _Request:
         self._is_hung_up = False
         self._state = "new"  # new, begun (the head is out), whole, lost (cut off), gone
         self.scope = scope
+        self.size = len(body)
         self.is_kept = is_kept
 
-    async def run(self, app: App) -> None:
+    async def run(self) -> None:
         try:
-            await app(self.scope, self.receive, self.send)
+            await self._app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
             self._state = "lost"  # being cut off is an end, not an error
         except Exception:
@@ -383,11 +416,21 @@ class _Request:
 
     async def _answer_500(self) -> None:
         body = b'{"code":"server_error","detail":"The server could not answer; see its log."}'
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"x-content-type-options", b"nosniff"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-        ]
-        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
+        await _answer(self.send, 500, body, (b"connection", b"close"))
+
+
+async def _no_room(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """An app for requests whose body finds no place in memory."""
+    body = b'{"code":"unavailable","detail":"Too much is being received; try again shortly."}'
+    await _answer(send, 503, body, (b"retry-after", b"1"))
+
+
+async def _answer(send: Send, status: int, body: bytes, *more: tuple[bytes, bytes]) -> None:
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-length", b"%d" % len(body)),
+        *more,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -8,8 +8,9 @@ Owns connections from accept to close. Never looks into a request.
                                  winding down: each request is the last one of its connection
                                  closed: requests in progress have ended, by themselves or by us
 
-Invariant: a connection on which no request is served for IDLE_S is closed, whether it waits between
-requests or dribbles the head of one.
+Invariants: a connection on which no request is served for IDLE_S is closed, whether it waits
+between requests or dribbles one. Whoever does not take an answer within WRITE_S is cut off, so no
+answer stays in memory for longer.
 """
 
 import asyncio
@@ -25,15 +26,23 @@ from ringback.front.connection import App, Connection, Receive, Scope, Send
 BACKLOG: Final = 2_048
 CONNECTIONS_MAX: Final = 8_192
 BODY_BYTES_MAX: Final = 2 * 1024 * 1024
+BODIES_BYTES_MAX: Final = 64 * 1024 * 1024
 # Longer than the 60 s after which common load balancers give up an idle connection of theirs.
 IDLE_S: Final = 75.0
+WRITE_S: Final = 60.0
 TICK_S: Final = 1.0
 
 
 class Front:
     """One listener."""
 
-    def __init__(self, clock: Clock, *, body_bytes_max: int = BODY_BYTES_MAX) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        body_bytes_max: int = BODY_BYTES_MAX,
+        bodies_bytes_max: int = BODIES_BYTES_MAX,
+    ) -> None:
         self._clock = clock
         self._listener: asyncio.Server | None = None
         self._ticking: asyncio.Task[None] | None = None
@@ -44,6 +53,8 @@ class Front:
         self._is_closing = False
         self.app: App = _not_open
         self.body_bytes_max = body_bytes_max
+        self.bodies_bytes_max = bodies_bytes_max
+        self.held_bytes = 0
         self.is_leaving = False
         self.date = b""
         self.tasks: set[asyncio.Task[None]] = set()
@@ -176,9 +187,19 @@ class Front:
     def _close_idle(self) -> None:
         now_s = self._clock.monotonic()
         for connection in list(self._connections):
-            since_s = connection.idle_since_s
-            if since_s is not None and now_s - since_s >= IDLE_S:
-                connection.transport.close()
+            since_s, blocked_s = connection.idle_since_s, connection.blocked_since_s
+            if blocked_s is not None and now_s - blocked_s >= WRITE_S:
+                connection.transport.abort()
+            elif since_s is not None and now_s - since_s >= IDLE_S:
+                _hang_up(connection.transport)
+
+
+def _hang_up(transport: asyncio.Transport) -> None:
+    """At once if the other side does not read: a transport that closes sends all it has first."""
+    if transport.get_write_buffer_size():
+        transport.abort()
+    else:
+        transport.close()
 
 
 async def _not_open(_scope: Scope, _receive: Receive, _send: Send) -> None:
