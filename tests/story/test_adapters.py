@@ -56,8 +56,6 @@ TAKES_CHUNKS = {"fastapi", "asgi", "flask", "django under ASGI", "aiohttp"}
 REFUSED = {0, 400, 401, 411}
 NEED_A_WORKER = {"wsgi", "flask", "django under ASGI", "django under WSGI"}
 
-pytestmark = pytest.mark.timeout(120)
-
 
 class Answer(Struct, frozen=True):
     status: int

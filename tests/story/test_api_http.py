@@ -267,7 +267,7 @@ def test_a_chunked_body_is_a_body(api: Asker) -> None:
 def test_a_caller_who_hangs_up_gets_nothing_done(live: Live[Service], api: Asker) -> None:
     app = api.made("/app", {"name": "Shop"})["id"]
     for path in ("/api/v1/app", f"/api/v1/app/{app}/msg"):
-        with socket.create_connection((api.host, api.port), timeout=20) as connection:
+        with socket.create_connection((api.host, api.port), timeout=60) as connection:
             connection.sendall(
                 f"POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {api.token}\r\n"
                 'Content-Length: 100\r\n\r\n{"name":"Half"'.encode()

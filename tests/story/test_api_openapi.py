@@ -68,7 +68,7 @@ def test_requests_from_the_document_are_answered_as_it_says(
     @given(case=operation.as_strategy(mode, path_parameters=wanted or None))
     def asked(case: Any) -> None:
         headers = {"authorization": f"Bearer {api.token}"}
-        response = case.call(base_url=api.url, headers=headers, timeout=20)
+        response = case.call(base_url=api.url, headers=headers, timeout=60)
         case.validate_response(response, checks=CHECKS)
 
     asked()

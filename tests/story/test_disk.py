@@ -181,7 +181,7 @@ async def refusal_to_start(database: Path, directory: Path) -> tuple[int, str]:
     settings = {"RINGBACK_DATABASE": f"sqlite:///{database}"}
     async with ServiceProcess(directory, **settings) as service:
         service.spawn()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             code = await service.ended()
         lines = [line for line in service.stderr.splitlines() if line]
         assert len(lines) == 1, service.stderr

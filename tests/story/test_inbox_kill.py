@@ -86,7 +86,6 @@ class Provider:
             writer.transport.abort()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_no_kill_loses_an_event_or_has_it_done_twice(kind: str, tmp_path: Path) -> None:
     with inbox_database(kind, tmp_path) as url:

@@ -369,7 +369,7 @@ def test_a_leader_that_dies_is_followed_within_its_lease(url: str) -> None:
     async def story() -> None:
         async with (
             Collector(lambda _: None) as receiver,
-            cluster(url, nodes=2, lease_s=0.6, delivery_timeout_s=60.0) as nodes,
+            cluster(url, nodes=2, lease_s=2.0, delivery_timeout_s=60.0) as nodes,
         ):
             old, new = nodes.engines
             assert old.tenure.is_leader

@@ -252,8 +252,10 @@ def test_what_does_not_fit_waits_in_the_database_and_arrives_once(
             sent = [await shop.publish({"n": number}) for number in range(count)]
             held_max = min(limits.get("queue_max", count), limits.get("lane_queue_max", count))
             assert engine.dispatcher.held <= held_max
-            waiting = await shop.waiting(endpoint_id)
-            assert waiting >= count - held_max - receiver.unanswered
+            await eventually(  # what is in flight may not have arrived yet
+                lambda: shop.waiting(endpoint_id),
+                lambda waiting: waiting >= count - held_max - receiver.unanswered,
+            )
             receiver.answer = lambda _: 200
             receiver.release()
             await receiver.received(count)

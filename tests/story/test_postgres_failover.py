@@ -17,7 +17,6 @@ from ringback.testing.postgres import DURABLE, EXTERNAL, USER, PostgresServer, a
 pytestmark = pytest.mark.skipif(bool(EXTERNAL), reason="ends servers: needs its own")
 
 
-@pytest.mark.timeout(300)
 def test_a_standby_is_promoted_under_load(tmp_path: Path) -> None:
     primary = PostgresServer(**DURABLE, synchronous_standby_names="*")
     standby = PostgresServer(**DURABLE, hot_standby="on")

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 import uvloop
 
 from ringback.config import Settings
@@ -74,7 +73,6 @@ def run(story: Coroutine[Any, Any, None]) -> None:
     uvloop.run(story)
 
 
-@pytest.mark.timeout(120)
 def test_a_dead_nodes_deliveries_wait_no_longer_than_its_lease(tmp_path: Path) -> None:
     server = durable_server()
     url = server.create_database()
@@ -107,7 +105,6 @@ def test_a_dead_nodes_deliveries_wait_no_longer_than_its_lease(tmp_path: Path) -
     server.drop_database(url)
 
 
-@pytest.mark.timeout(120)
 def test_a_node_that_stops_hands_over_at_once_what_it_could_not_finish(tmp_path: Path) -> None:
     server = durable_server()
     url = server.create_database()
@@ -128,7 +125,6 @@ def test_a_node_that_stops_hands_over_at_once_what_it_could_not_finish(tmp_path:
     server.drop_database(url)
 
 
-@pytest.mark.timeout(120)
 def test_nodes_restart_one_after_the_other_and_nothing_is_lost_or_waits(tmp_path: Path) -> None:
     server = durable_server()
     url = server.create_database()

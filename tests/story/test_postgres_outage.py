@@ -24,7 +24,6 @@ LEASE = {"RINGBACK_LEASE_S": "2"}
 pytestmark = pytest.mark.skipif(bool(EXTERNAL), reason="restarts the server: needs one of its own")
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("how", "restarts"), [("crashes", [True] * 3), ("is restarted", [False])])
 def test_the_server_restarts_under_load(how: str, restarts: list[bool], tmp_path: Path) -> None:
     server = durable_server()
@@ -48,7 +47,6 @@ def test_the_server_restarts_under_load(how: str, restarts: list[bool], tmp_path
     server.drop_database(url)
 
 
-@pytest.mark.timeout(300)
 def test_while_the_server_is_down_nothing_is_accepted_and_then_all_goes_on(tmp_path: Path) -> None:
     server = durable_server()
     url = server.create_database()

@@ -33,7 +33,6 @@ def url() -> Iterator[str]:
     server.drop_database(url)
 
 
-@pytest.mark.timeout(180)
 def test_nodes_work_through_pgbouncer_and_lose_nothing(tmp_path: Path, url: str) -> None:
     bouncer = PgBouncer(url)
     way = bouncer.url(url)

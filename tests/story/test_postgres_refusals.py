@@ -90,7 +90,7 @@ def refused(directory: Path, url: str, *words: str) -> int:
     async def start() -> tuple[int, str]:
         async with ServiceProcess(directory, RINGBACK_DATABASE=url) as service:
             service.spawn()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 return await service.ended(), service.stderr
 
     code, said = asyncio.run(start())

@@ -26,6 +26,7 @@ from ringback.testing.quiet import QuietLog
 from ringback.testing.shop import EVENT_TYPE, Shop, loopback
 
 MIB = 1024 * 1024
+SOON_S = 1.0  # long enough to do something before
 
 
 def run(story: Coroutine[Any, Any, None]) -> None:
@@ -183,7 +184,7 @@ def test_a_disabled_endpoint_keeps_what_waits_and_sends_it_when_enabled(tmp_path
     async def story() -> None:
         async with (
             Collector(fail_first()) as receiver,
-            service(tmp_path, retry_schedule=(0.3,), retry_jitter=0.0) as shop,
+            service(tmp_path, retry_schedule=(SOON_S,), retry_jitter=0.0) as shop,
         ):
             first_id = await shop.endpoint(receiver.url("/first"))
             msg_id = await shop.publish()
@@ -203,7 +204,7 @@ def test_deleting_an_endpoint_cancels_what_waits_for_it(tmp_path: Path) -> None:
     async def story() -> None:
         async with (
             Collector(fail_first()) as receiver,
-            service(tmp_path, retry_schedule=(0.3,), retry_jitter=0.0) as shop,
+            service(tmp_path, retry_schedule=(SOON_S,), retry_jitter=0.0) as shop,
         ):
             first_id = await shop.endpoint(receiver.url("/first"))
             msg_id = await shop.publish()

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from ringback.testing.chaos import ChaosReceiver
-from ringback.testing.posting import LOOPS, run, sender
+from ringback.testing.posting import IMPATIENT_S, LOOPS, run, sender
 from ringback.wire.port import Failure, Reason, Reply, Request
 from ringback.wire.target import target
 
@@ -183,10 +183,10 @@ def test_what_arrives_on_an_idle_connection_answers_nothing(loop: str) -> None:
 @on_both_loops
 def test_the_deadline_of_an_attempt_ends_with_it(loop: str) -> None:
     async def story() -> None:
-        async with ChaosReceiver() as receiver, sender(delivery_timeout_s=0.1) as post:
-            for _ in range(3):
+        async with ChaosReceiver() as receiver, sender(delivery_timeout_s=IMPATIENT_S) as post:
+            for _ in range(2):
                 assert isinstance(await post(receiver.url("/ok")), Reply)
-                await asyncio.sleep(0.12)  # sleeps: past the deadline it must live
+                await asyncio.sleep(1.1 * IMPATIENT_S)  # sleeps: past the deadline it must live
             assert receiver.connections == 1
 
     run(story(), loop=loop)

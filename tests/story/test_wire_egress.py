@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from ringback.testing.chaos import ChaosReceiver
-from ringback.testing.posting import LOOPS, run, sender
+from ringback.testing.posting import IMPATIENT_S, LOOPS, run, sender
 from ringback.wire.port import Failure, Reason, Reply
 
 on_both_loops = pytest.mark.parametrize("loop", LOOPS)
@@ -224,7 +224,7 @@ def test_a_resolver_that_hangs_stops_neither_the_others_nor_the_end(loop: str) -
     async def story() -> None:
         async with (
             ChaosReceiver() as receiver,
-            sender(lookup=lookup, dns_threads_max=2, connect_timeout_s=0.1) as post,
+            sender(lookup=lookup, dns_threads_max=2, connect_timeout_s=IMPATIENT_S) as post,
         ):
             assert isinstance(await post(receiver.url("/ok", host="a.test")), Reply)
             hanging = [post(f"http://{number}.b.test/") for number in range(4)]

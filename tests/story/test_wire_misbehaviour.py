@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from ringback.testing.chaos import ChaosReceiver, closed_port
-from ringback.testing.posting import LOOPS, run, sender
+from ringback.testing.posting import IMPATIENT_S, LOOPS, PATIENT_S, run, sender
 from ringback.wire.outcome import status_code
 from ringback.wire.port import Failure, Reason, Reply
 
@@ -43,13 +43,17 @@ FAILURES = {
 }
 
 
+def patience(expected: Reason) -> float:
+    return IMPATIENT_S if expected is Reason.TIMEOUT else PATIENT_S
+
+
 @on_both_loops
 @pytest.mark.parametrize(("path", "reason"), FAILURES.items())
 def test_every_kind_of_misbehaviour_is_a_failure_with_its_reason(
     loop: str, path: str, reason: Reason
 ) -> None:
     async def story() -> None:
-        async with ChaosReceiver() as receiver, sender(delivery_timeout_s=0.2) as post:
+        async with ChaosReceiver() as receiver, sender(delivery_timeout_s=patience(reason)) as post:
             outcome = await post(receiver.url(path))
             assert isinstance(outcome, Failure), outcome
             assert outcome.reason is reason
@@ -65,7 +69,8 @@ def test_every_kind_of_misbehaviour_is_a_failure_with_its_reason(
 @pytest.mark.parametrize("path", ["/hang", "/hang/body", "/drip/0.05", "/reset/body", "/garbage"])
 def test_the_same_on_a_connection_that_was_used_before(loop: str, path: str) -> None:
     async def story() -> None:
-        async with ChaosReceiver() as receiver, sender(delivery_timeout_s=0.2) as post:
+        timeout_s = patience(FAILURES[path])
+        async with ChaosReceiver() as receiver, sender(delivery_timeout_s=timeout_s) as post:
             assert isinstance(await post(receiver.url("/ok")), Reply)
             outcome = await post(receiver.url(path))
             assert isinstance(outcome, Failure), outcome
@@ -99,7 +104,7 @@ def test_endless_bodies_are_cut_and_the_connection_is_closed(loop: str, path: st
 @on_both_loops
 def test_a_receiver_that_does_not_read_cannot_hold_the_sender(loop: str) -> None:
     async def story() -> None:
-        async with ChaosReceiver() as receiver, sender(delivery_timeout_s=0.2) as post:
+        async with ChaosReceiver() as receiver, sender(delivery_timeout_s=IMPATIENT_S) as post:
             outcome = await post(receiver.url("/hang/request"), b"x" * 16_000_000)
             assert isinstance(outcome, Failure)
             assert outcome.reason is Reason.TIMEOUT
@@ -130,14 +135,16 @@ def test_nobody_listens(loop: str) -> None:
 
 
 @on_both_loops
-@pytest.mark.parametrize(("on_accept", "reason"), [("hang", "timeout"), ("reset", "reset")])
-def test_a_connection_that_is_taken_and_then(loop: str, on_accept: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("on_accept", "reason"), [("hang", Reason.TIMEOUT), ("reset", Reason.RESET)]
+)
+def test_a_connection_that_is_taken_and_then(loop: str, on_accept: str, reason: Reason) -> None:
     async def story() -> None:
-        async with ChaosReceiver() as receiver, sender(delivery_timeout_s=0.2) as post:
+        async with ChaosReceiver() as receiver, sender(delivery_timeout_s=patience(reason)) as post:
             receiver.on_accept = on_accept
             outcome = await post(receiver.url("/"))
             assert isinstance(outcome, Failure)
-            assert outcome.reason == reason
+            assert outcome.reason is reason
 
     run(story(), loop=loop)
 

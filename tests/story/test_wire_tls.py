@@ -9,7 +9,7 @@ import trustme
 from ringback.errors import ConfigError
 from ringback.testing.certificates import LONG_AGO, self_signed, served
 from ringback.testing.chaos import ChaosReceiver
-from ringback.testing.posting import LOOPS, run, sender
+from ringback.testing.posting import IMPATIENT_S, LOOPS, PATIENT_S, run, sender
 from ringback.wire.port import Failure, Reason, Reply
 from ringback.wire.tls import checked, delivery_context
 
@@ -127,6 +127,11 @@ def test_old_tls_is_refused(loop: str) -> None:
     run(story(), loop=loop)
 
 
+def patience(expected: Reason) -> float:
+    is_late = expected in (Reason.TIMEOUT, Reason.CONNECT_TIMEOUT)
+    return IMPATIENT_S if is_late else PATIENT_S
+
+
 @on_both_loops
 @pytest.mark.parametrize(
     ("on_accept", "reason"), [("hang", Reason.CONNECT_TIMEOUT), ("reset", Reason.TLS)]
@@ -135,7 +140,7 @@ def test_handshakes_that_stall_or_break(loop: str, on_accept: str, reason: Reaso
     async def story() -> None:
         async with (
             ChaosReceiver() as receiver,
-            sender(ssl_context=trusting(), connect_timeout_s=0.2) as post,
+            sender(ssl_context=trusting(), connect_timeout_s=patience(reason)) as post,
         ):
             receiver.on_accept = on_accept
             outcome = await post(receiver.url("/").replace("http://", "https://"))
@@ -161,7 +166,7 @@ def test_misbehaviour_inside_tls(loop: str, path: str, reason: Reason) -> None:
     async def story() -> None:
         async with (
             ChaosReceiver(tls=served(AUTHORITY.issue_cert("127.0.0.1"))) as receiver,
-            sender(ssl_context=trusting(), delivery_timeout_s=0.3) as post,
+            sender(ssl_context=trusting(), delivery_timeout_s=patience(reason)) as post,
         ):
             outcome = await post(receiver.url(path))
             assert isinstance(outcome, Failure)

@@ -74,7 +74,7 @@ def talk(story: Callable[[Peer], Coroutine[Any, Any, None]], app: Any = echo) ->
         await front.open(app)
         peer = Peer(*await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2])))
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await story(peer)
         finally:
             peer.writer.close()

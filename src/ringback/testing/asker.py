@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-WAIT_S_MAX: Final = 20.0
+WAIT_S_MAX: Final = 60.0
 V1: Final = "/api/v1"
 
 

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-WAIT_S_MAX: Final = 30.0
+WAIT_S_MAX: Final = 60.0
 _POLL_S: Final = 0.01
 
 

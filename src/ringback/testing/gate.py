@@ -20,7 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 HEADER: Final = struct.Struct("!cI")  # type and length of a message, the length without the type
 LENGTH: Final = struct.Struct("!I")
-START_WITHIN_S: Final = 10.0
+START_WITHIN_S: Final = 60.0
 LOST_WITHIN_S: Final = 60.0
 DEFAULT_PORT: Final = 5432
 SSL_REQUEST_BYTES: Final = 8

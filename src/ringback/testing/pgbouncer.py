@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from ringback.testing.process import unused_port
 
 PLACES: Final = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
-START_WITHIN_S: Final = 20.0
+START_WITHIN_S: Final = 60.0
 LOOK_EVERY_S: Final = 0.02
 SERVER_CONNECTIONS: Final = 4  # fewer than its clients have: they share them, a transaction each
 

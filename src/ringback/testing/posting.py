@@ -25,6 +25,9 @@ LOOPS: Final[Mapping[str, Callable[[], asyncio.AbstractEventLoop]]] = {
     "uvloop": uvloop.new_event_loop,
 }
 LOOPBACK: Final = ("127.0.0.1/32",)
+PATIENT_S: Final = 30.0
+# For what never comes. A busy machine connects and sends within it all the same.
+IMPATIENT_S: Final = 0.8
 
 
 def run(story: Coroutine[Any, Any, None], *, loop: str = "uvloop") -> None:
@@ -55,8 +58,9 @@ async def sender(
     ssl_context: SSLContext | None = None,
     **settings: Any,
 ) -> AsyncIterator[Sender]:
-    """A client with these settings over short timeouts; closed at the end."""
-    chosen: dict[str, Any] = {"delivery_timeout_s": 5.0, "connect_timeout_s": 5.0, **settings}
+    """A client with these settings, patient unless they say otherwise; closed at the end."""
+    patient = {"delivery_timeout_s": PATIENT_S, "connect_timeout_s": PATIENT_S}
+    chosen: dict[str, Any] = {**patient, **settings}
     configured = Settings(egress_allow=allow, **chosen)
     client = Client(
         configured,

@@ -26,8 +26,8 @@ import jwt
 
 ORGANIZATION: Final = "org_23rb8YdGqMT0qIzpgGwdXfHirMu"
 JWT_SECRET: Final = "a secret of tests, as long as it should be"  # noqa: S105
-READY_S_MAX: Final = 30.0
-STOP_S_MAX: Final = 40.0
+READY_S_MAX: Final = 90.0
+STOP_S_MAX: Final = 90.0
 PORTS: Final = range(20_000, 32_000)  # Below the ports that the system gives to connections.
 _POLL_S: Final = 0.005
 _PING: Final = b"GET /api/v1/health/ping HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"

@@ -19,7 +19,7 @@ from ringback.testing.eventually import eventually
 
 T = TypeVar("T")
 
-STOP_S_MAX: Final = 15.0
+STOP_S_MAX: Final = 60.0
 OURS: Final = Path(ringback.__file__).parents[1]
 
 
