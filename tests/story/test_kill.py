@@ -34,6 +34,7 @@ from ringback.store.sqlite.rows import deliveries_of
 from ringback.testing.caller import Broken, Caller, Refused
 from ringback.testing.collector import Arrival, Collector
 from ringback.testing.eventually import eventually
+from ringback.testing.outcome import NoteFault, Outcome
 from ringback.testing.process import ServiceProcess
 
 KILLS = int(os.environ.get("RINGBACK_TEST_KILLS", "100"))
@@ -103,6 +104,7 @@ class Publishers:
         self._changed = asyncio.Event()
         self.accepted: dict[str, float] = {}
         self.id_of: dict[int, str] = {}
+        self.refused = 0
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -144,6 +146,7 @@ class Publishers:
                 self._note(number, answer.json["id"])
                 return
             assert answer.status == 503, answer
+            self.refused += 1
 
     def _note(self, number: int, msg_id: str) -> None:
         self.accepted[msg_id] = asyncio.get_running_loop().time()
@@ -153,12 +156,16 @@ class Publishers:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("world", WORLDS)
-def test_nothing_accepted_is_lost_by_kill_9(world: str, tmp_path: Path) -> None:
+def test_nothing_accepted_is_lost_by_kill_9(
+    world: str, tmp_path: Path, note_fault: NoteFault
+) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(kill_again_and_again(world, tmp_path, kills=KILLS // len(WORLDS)))
+        runner.run(kill_again_and_again(world, tmp_path, note_fault, kills=KILLS // len(WORLDS)))
 
 
-async def kill_again_and_again(world: str, tmp_path: Path, *, kills: int) -> None:
+async def kill_again_and_again(
+    world: str, tmp_path: Path, note_fault: NoteFault, *, kills: int
+) -> None:
     chance = random.Random(world)
     receiver = Receiver()
     settings = {**SETTINGS, **WORLDS[world]}
@@ -186,9 +193,8 @@ async def kill_again_and_again(world: str, tmp_path: Path, *, kills: int) -> Non
         places = [f"/app/{app_id}/endpoint/{endpoint_id}" for endpoint_id in endpoints]
         await drained(service, net, receiver, publishers.accepted, places=places)
         assert await service.terminate() == 0, service.stderr
-        report(
-            world, publishers, receiver, kills=killed, bound=in_flight.total(), starts_s=starts_s
-        )
+        outcome = outcome_of(publishers, receiver, bound=in_flight.total())
+        note_fault(outcome, f"kill -9 of the process, {world}", times=killed)
         check_ids(publishers, receiver)
         check_file(service.database, receiver, in_flight, endpoints=endpoints)
 
@@ -307,26 +313,19 @@ def rows(connection: sqlite3.Connection, statement: str) -> list[Any]:
     return connection.execute(statement).fetchall()
 
 
-def report(
-    world: str,
-    publishers: Publishers,
-    receiver: Receiver,
-    *,
-    kills: int,
-    bound: int,
-    starts_s: list[float],
-) -> None:
+def outcome_of(publishers: Publishers, receiver: Receiver, *, bound: int) -> Outcome:
     places = all_places(publishers.accepted)
-    lost = sum(place not in receiver.first_s for place in places)
     delays_s = [
         receiver.first_s[place] - publishers.accepted[place[0]]
         for place in places
         if place in receiver.first_s
     ]
-    print(
-        f"\n{world}: {kills} kills, {len(publishers.accepted)} accepted,"
-        f" {len(receiver.taken)} deliveries arrived, {lost} lost,"
-        f" {receiver.duplicates} duplicates of at most {bound} (in flight at kills),"
-        f" longest delay {max(delays_s):.2f} s,"
-        f" start {sorted(starts_s)[len(starts_s) // 2]:.2f} s"
+    return Outcome(
+        accepted=len(publishers.accepted),
+        arrived=len(receiver.taken),
+        lost=len(places) - len(delays_s),
+        duplicates=receiver.duplicates,
+        bound=bound,
+        refused=publishers.refused,
+        longest_delay_s=max(delays_s),
     )

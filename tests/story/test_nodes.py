@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from ringback.clock import Clock
 from ringback.engine.engine import Engine
 from ringback.serve import Service, running
 from ringback.store.nodes import NodeState
@@ -31,6 +32,7 @@ from ringback.testing.shop import Shop, loopback
 NODES = 4
 RATE = 40
 HOUR_S = 3_600.0
+MINUTE_MS = 60_000
 NARROW: dict[str, Any] = {"nodes": 2, "inflight_per_endpoint_max": 2}  # one attempt at a time
 CHANGED_ONCE = 3  # the version of an application with an endpoint that was changed once
 
@@ -259,6 +261,7 @@ def test_an_endpoint_that_answers_one_node_is_down_for_none(url: str) -> None:
             late = await first.publish()
             await until(lambda: paused_lanes(nodes.engines[0]) == 1)
             await until(lambda: watched_lanes(nodes.engines[1]) == 1)
+            await eventually(nodes.services[0].store.path.next_due_at_ms, is_far_away)
             receiver.answer = lambda _: 200
             await second.publish()
             await receiver.until(lambda: arrived(receiver, late) > 1)
@@ -406,6 +409,11 @@ def paused_lanes(engine: Engine) -> int:
 
 def watched_lanes(engine: Engine) -> int:
     return sum(lane.is_watched for lane in engine.dispatcher._lanes.values())
+
+
+def is_far_away(due_at_ms: int | None) -> bool:
+    """What waits was put off for as long as its receiver is believed to be down."""
+    return due_at_ms is not None and due_at_ms > Clock().now_ms() + MINUTE_MS
 
 
 def arrived(receiver: Collector, msg_id: str) -> int:

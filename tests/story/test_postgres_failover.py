@@ -12,12 +12,13 @@ import uvloop
 
 from ringback.testing.eventually import eventually
 from ringback.testing.fleet import Fleet
+from ringback.testing.outcome import NoteFault
 from ringback.testing.postgres import DURABLE, EXTERNAL, USER, PostgresServer, aside
 
 pytestmark = pytest.mark.skipif(bool(EXTERNAL), reason="ends servers: needs its own")
 
 
-def test_a_standby_is_promoted_under_load(tmp_path: Path) -> None:
+def test_a_standby_is_promoted_under_load(tmp_path: Path, note_fault: NoteFault) -> None:
     primary = PostgresServer(**DURABLE, synchronous_standby_names="*")
     standby = PostgresServer(**DURABLE, hot_standby="on")
 
@@ -40,7 +41,7 @@ def test_a_standby_is_promoted_under_load(tmp_path: Path) -> None:
             for node in fleet.nodes:
                 assert await node.terminate() == 0, node.stderr
             assert "Traceback" not in fleet.stderr
-        print(outcome.table("a standby is promoted"))
+        note_fault(outcome, "a standby is promoted")
         assert outcome.lost == 0
 
     try:

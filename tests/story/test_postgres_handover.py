@@ -13,6 +13,7 @@ from ringback.config import Settings
 from ringback.testing.caller import Caller
 from ringback.testing.collector import Arrival, Collector
 from ringback.testing.fleet import Fleet
+from ringback.testing.outcome import NoteFault, Outcome
 from ringback.testing.postgres import durable_server
 from ringback.testing.process import ServiceProcess
 from ringback.testing.shop import Shop
@@ -73,7 +74,9 @@ def run(story: Coroutine[Any, Any, None]) -> None:
     uvloop.run(story)
 
 
-def test_a_dead_nodes_deliveries_wait_no_longer_than_its_lease(tmp_path: Path) -> None:
+def test_a_dead_nodes_deliveries_wait_no_longer_than_its_lease(
+    tmp_path: Path, note_fault: NoteFault
+) -> None:
     server = durable_server()
     url = server.create_database()
 
@@ -96,10 +99,17 @@ def test_a_dead_nodes_deliveries_wait_no_longer_than_its_lease(tmp_path: Path) -
             assert {msg_id for msg_id, times in pair.times.items() if times == 2} == sent
             assert await pair.second.terminate() == 0, pair.second.stderr
             late_ms = max(one.at_ms for one in adoptions) - killed_at_ms
-            print(f"\na node is killed: {MESSAGES} in flight go on after {late_ms / 1000:.1f} s,")
-            print(
-                f"lease {LEASE_MS / 1000:g} s, it had {(until_ms - killed_at_ms) / 1000:.1f} s left"
+            outcome = Outcome(
+                accepted=len(sent),
+                arrived=len(pair.times),
+                lost=len(sent - pair.times.keys()),
+                duplicates=pair.times.total() - len(pair.times),
+                bound=len(adoptions),
+                refused=0,
+                longest_delay_s=late_ms / 1000,
             )
+            left_s = (until_ms - killed_at_ms) / 1000
+            note_fault(outcome, f"a node dies, {left_s:.1f} s of its lease left")
 
     run(story())
     server.drop_database(url)
@@ -125,7 +135,9 @@ def test_a_node_that_stops_hands_over_at_once_what_it_could_not_finish(tmp_path:
     server.drop_database(url)
 
 
-def test_nodes_restart_one_after_the_other_and_nothing_is_lost_or_waits(tmp_path: Path) -> None:
+def test_nodes_restart_one_after_the_other_and_nothing_is_lost_or_waits(
+    tmp_path: Path, note_fault: NoteFault
+) -> None:
     server = durable_server()
     url = server.create_database()
 
@@ -143,7 +155,7 @@ def test_nodes_restart_one_after_the_other_and_nothing_is_lost_or_waits(tmp_path
             await asyncio.gather(*(node.start() for node in fleet.nodes))
             outcome = await fleet.settle()
             assert "Traceback" not in fleet.stderr
-        print(outcome.table("nodes restart, in turn and together"))
+        note_fault(outcome, "nodes restart, in turn and together", times=2 * ROUNDS + 2)
         assert outcome.lost == 0
         assert outcome.duplicates == 0
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from ringback.testing.fleet import Fleet, Outcome
+from ringback.testing.fleet import Fleet
+from ringback.testing.outcome import NoteFault, Outcome
 from ringback.testing.postgres import durable_server
 from ringback.testing.process import ServiceProcess
 
@@ -36,11 +37,13 @@ WORLDS: dict[str, dict[str, str]] = {
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("world", WORLDS)
-def test_nothing_accepted_is_lost_when_nodes_are_killed(world: str, tmp_path: Path) -> None:
+def test_nothing_accepted_is_lost_when_nodes_are_killed(
+    world: str, tmp_path: Path, note_fault: NoteFault
+) -> None:
     kills = -(-KILLS // len(WORLDS))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         outcome = runner.run(kill_again_and_again(world, tmp_path, kills=kills))
-    print(outcome.table(f"kill -9 of nodes, {world}: {kills}"))
+    note_fault(outcome, f"kill -9 of nodes, {world}", times=kills)
     assert outcome.lost == 0
     assert outcome.duplicates <= outcome.bound
 

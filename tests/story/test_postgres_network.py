@@ -11,8 +11,9 @@ import pytest
 import uvloop
 
 from ringback.testing.eventually import eventually
-from ringback.testing.fleet import Fleet, Outcome
+from ringback.testing.fleet import Fleet
 from ringback.testing.gate import Gate, Loss
+from ringback.testing.outcome import NoteFault, Outcome
 from ringback.testing.postgres import durable_server
 
 RESETS = 8
@@ -56,18 +57,18 @@ def through_a_gate(
     return outcome
 
 
-def test_connections_are_reset(tmp_path: Path) -> None:
+def test_connections_are_reset(tmp_path: Path, note_fault: NoteFault) -> None:
     async def fault(fleet: Fleet, gate: Gate) -> None:
         for _ in range(RESETS):
             await fleet.publishers.accept(20)
             gate.cut()
 
     outcome = through_a_gate(tmp_path, fault)
-    print(outcome.table(f"connections are reset: {RESETS}"))
+    note_fault(outcome, "connections are reset", times=RESETS)
 
 
 @pytest.mark.parametrize("loss", Loss)
-def test_an_answer_or_a_question_is_lost(loss: Loss, tmp_path: Path) -> None:
+def test_an_answer_or_a_question_is_lost(loss: Loss, tmp_path: Path, note_fault: NoteFault) -> None:
     """Whether it was committed is not known to the node. It is never taken for granted."""
 
     async def fault(fleet: Fleet, gate: Gate) -> None:
@@ -79,10 +80,10 @@ def test_an_answer_or_a_question_is_lost(loss: Loss, tmp_path: Path) -> None:
             await fleet.publishers.accept(100)
 
     outcome = through_a_gate(tmp_path, fault, settings={"RINGBACK_LEASE_S": "2"})
-    print(outcome.table(f"the {loss.value} is lost: {LOSSES * len(STATEMENTS)}"))
+    note_fault(outcome, f"the {loss.value} is lost", times=LOSSES * len(STATEMENTS))
 
 
-def test_the_network_falls_silent(tmp_path: Path) -> None:
+def test_the_network_falls_silent(tmp_path: Path, note_fault: NoteFault) -> None:
     """Half-open: no error, no answer. The other node takes over, this one gives up and recovers."""
 
     async def fault(fleet: Fleet, gate: Gate) -> None:
@@ -94,16 +95,16 @@ def test_the_network_falls_silent(tmp_path: Path) -> None:
             await eventually(lambda: caller.get("/health"), lambda answer: answer.status == 200)
 
     outcome = through_a_gate(tmp_path, fault, settings=PATIENCE)
-    print(outcome.table("the network falls silent"))
+    note_fault(outcome, "the network falls silent")
 
 
-def test_the_network_is_slow(tmp_path: Path) -> None:
+def test_the_network_is_slow(tmp_path: Path, note_fault: NoteFault) -> None:
     async def fault(fleet: Fleet, gate: Gate) -> None:
         gate.delay_s = SLOW_S
         await fleet.publishers.accept(200)
         gate.delay_s = 0.0
 
     outcome = through_a_gate(tmp_path, fault)
-    print(outcome.table(f"every answer takes {SLOW_S * 1000:g} ms"))
+    note_fault(outcome, f"every answer takes {SLOW_S * 1000:g} ms")
     assert outcome.refused == 0
     assert outcome.duplicates == 0

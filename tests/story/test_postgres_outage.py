@@ -15,6 +15,7 @@ from ringback.testing.caller import Caller
 from ringback.testing.eventually import eventually
 from ringback.testing.fleet import Fleet
 from ringback.testing.load import check_refusal
+from ringback.testing.outcome import NoteFault
 from ringback.testing.postgres import EXTERNAL, aside, durable_server
 
 OUTAGE_S = float(os.environ.get("RINGBACK_TEST_OUTAGE_S", "3"))
@@ -25,7 +26,9 @@ pytestmark = pytest.mark.skipif(bool(EXTERNAL), reason="restarts the server: nee
 
 
 @pytest.mark.parametrize(("how", "restarts"), [("crashes", [True] * 3), ("is restarted", [False])])
-def test_the_server_restarts_under_load(how: str, restarts: list[bool], tmp_path: Path) -> None:
+def test_the_server_restarts_under_load(
+    how: str, restarts: list[bool], tmp_path: Path, note_fault: NoteFault
+) -> None:
     server = durable_server()
     url = server.create_database()
 
@@ -38,7 +41,7 @@ def test_the_server_restarts_under_load(how: str, restarts: list[bool], tmp_path
             outcome = await fleet.settle()
             for node in fleet.nodes:
                 assert await node.terminate() == 0, node.stderr
-            print(outcome.table(f"PostgreSQL {how}: {len(restarts)}"))
+            note_fault(outcome, f"PostgreSQL {how}", times=len(restarts))
             assert outcome.lost == 0
             assert "Traceback" not in fleet.stderr
             assert len(fleet.said("store_unavailable")) <= LINES_MAX * 2 * len(restarts)
@@ -47,7 +50,9 @@ def test_the_server_restarts_under_load(how: str, restarts: list[bool], tmp_path
     server.drop_database(url)
 
 
-def test_while_the_server_is_down_nothing_is_accepted_and_then_all_goes_on(tmp_path: Path) -> None:
+def test_while_the_server_is_down_nothing_is_accepted_and_then_all_goes_on(
+    tmp_path: Path, note_fault: NoteFault
+) -> None:
     server = durable_server()
     url = server.create_database()
 
@@ -69,7 +74,7 @@ def test_while_the_server_is_down_nothing_is_accepted_and_then_all_goes_on(tmp_p
             outcome = await fleet.settle()
             for node in fleet.nodes:
                 assert await node.terminate() == 0, node.stderr
-            print(outcome.table(f"PostgreSQL is down for {OUTAGE_S:g} s"))
+            note_fault(outcome, f"PostgreSQL is down for {OUTAGE_S:g} s")
             assert outcome.lost == 0
             assert "Traceback" not in fleet.stderr
             minutes = 1 + OUTAGE_S // 60

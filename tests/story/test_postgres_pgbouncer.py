@@ -9,6 +9,7 @@ import pytest
 import uvloop
 
 from ringback.testing.fleet import Fleet
+from ringback.testing.outcome import NoteFault
 from ringback.testing.pgbouncer import PgBouncer, find
 from ringback.testing.postgres import durable_server
 from ringback.testing.witness import Witness
@@ -33,7 +34,9 @@ def url() -> Iterator[str]:
     server.drop_database(url)
 
 
-def test_nodes_work_through_pgbouncer_and_lose_nothing(tmp_path: Path, url: str) -> None:
+def test_nodes_work_through_pgbouncer_and_lose_nothing(
+    tmp_path: Path, url: str, note_fault: NoteFault
+) -> None:
     bouncer = PgBouncer(url)
     way = bouncer.url(url)
 
@@ -49,7 +52,7 @@ def test_nodes_work_through_pgbouncer_and_lose_nothing(tmp_path: Path, url: str)
             codes = await asyncio.gather(*(node.terminate() for node in fleet.nodes))
             assert codes == [0, 0], fleet.stderr
             assert "Traceback" not in fleet.stderr
-        print(outcome.table(f"kill -9 of nodes behind PgBouncer: {KILLS}"))
+        note_fault(outcome, "kill -9 of nodes behind PgBouncer", times=KILLS)
         assert outcome.lost == 0
 
     bouncer.start()

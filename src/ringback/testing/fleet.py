@@ -4,7 +4,7 @@
         await fleet.publishers.accept(100)
         …  whatever may go wrong  …
         outcome = await fleet.settle()
-        print(outcome.table("what went wrong"))
+        note_fault(outcome, "what went wrong")
 
 `settle` fails if anything accepted has not arrived, or arrived more often than the database
 explains. Leaving the context ends every process.
@@ -17,12 +17,12 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import msgspec
-from msgspec import Struct
 
 from ringback.testing.caller import Caller
 from ringback.testing.collector import Collector
 from ringback.testing.eventually import eventually
 from ringback.testing.load import PATHS, Ledger, Publishers
+from ringback.testing.outcome import Outcome
 from ringback.testing.process import ServiceProcess
 from ringback.testing.witness import Witness
 
@@ -36,29 +36,6 @@ SETTINGS: Final = {
     "RINGBACK_BREAKER_OPEN_S": "0.2",
     "RINGBACK_BREAKER_OPEN_S_MAX": "0.2",
 }
-HEAD: Final = (
-    f"{'fault':<46}{'accepted':>10}{'arrived':>10}{'lost':>6}{'twice':>7}{'at most':>9}"
-    f"{'503s':>7}{'longest delay':>15}"
-)
-
-
-class Outcome(Struct, frozen=True):
-    """Deliveries, but `accepted`, which are messages. `bound` is how many may arrive twice."""
-
-    accepted: int
-    arrived: int
-    lost: int
-    duplicates: int
-    bound: int
-    refused: int
-    longest_delay_s: float
-
-    def table(self, fault: str) -> str:
-        """A table of one line."""
-        return (
-            f"\n{HEAD}\n{fault:<46}{self.accepted:>10,}{self.arrived:>10,}{self.lost:>6}"
-            f"{self.duplicates:>7}{self.bound:>9}{self.refused:>7}{self.longest_delay_s:>13.2f} s"
-        )
 
 
 class Fleet:

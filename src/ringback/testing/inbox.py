@@ -90,14 +90,20 @@ class Table:
 
     async def create(self) -> None:
         await self.query(
-            "CREATE TABLE effects (place INTEGER PRIMARY KEY, id TEXT NOT NULL)"
+            "CREATE TABLE effects (place INTEGER PRIMARY KEY, id TEXT NOT NULL,"
+            " at_s REAL DEFAULT ((julianday('now') - 2440587.5) * 86400))"
             if self._is_sqlite
-            else "CREATE TABLE effects (place BIGSERIAL PRIMARY KEY, id TEXT NOT NULL)"
+            else "CREATE TABLE effects (place BIGSERIAL PRIMARY KEY, id TEXT NOT NULL,"
+            " at_s float DEFAULT extract(epoch FROM clock_timestamp()))"
         )
 
     async def ids(self) -> list[str]:
         """In the order of writing."""
         return [str(row[0]) for row in await self.query("SELECT id FROM effects ORDER BY place")]
+
+    async def times_s(self) -> dict[str, float]:
+        """When each effect was written first, by the wall clock."""
+        return dict(await self.query("SELECT id, min(at_s) FROM effects GROUP BY id"))
 
     async def query(self, text: str) -> list[Any]:
         """On a connection of its own."""

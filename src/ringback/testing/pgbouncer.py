@@ -64,9 +64,10 @@ class PgBouncer:
     def _settings(self) -> str:
         server = self._server
         password = unquote(server.password or "").replace("'", "''")
+        credential = f" password='{password}'" if password else ""
         return (
             f"[databases]\n* = host={server.hostname} port={server.port} user={server.username}"
-            f" password='{password}'\n"
+            f"{credential}\n"
             "[pgbouncer]\npool_mode = transaction\nlisten_addr = 127.0.0.1\n"
             f"listen_port = {self.port}\nunix_socket_dir =\nauth_type = any\n"
             f"default_pool_size = {SERVER_CONNECTIONS}\nmax_client_conn = 200\n"
