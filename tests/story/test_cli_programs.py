@@ -238,8 +238,8 @@ def test_a_backup_is_taken_while_the_service_runs(tmp_path: Path) -> None:
 class Dev(Program):
     """`ringback dev`, until its welcome has been printed."""
 
-    def __init__(self, directory: Path, port: int) -> None:
-        super().__init__(directory, "dev", "--listen", f"127.0.0.1:{port}")
+    def __init__(self, directory: Path, port: int, **environment: str) -> None:
+        super().__init__(directory, "dev", "--listen", f"127.0.0.1:{port}", **environment)
         self.url = f"http://127.0.0.1:{port}"
         self.receiver = self.printed("Receiver").split()[1]
         self.welcome = ""
@@ -301,6 +301,16 @@ def test_the_printed_curl_works_as_it_is(dev: Dev, tmp_path: Path) -> None:
     assert command is not None
     answer = json.loads(run(tmp_path, "sh", "-c", command.group()))
     assert "verified" in dev.printed(answer["id"])
+
+
+@pytest.mark.parametrize("path", [str(Path(sys.executable).parent), ""])
+def test_the_printed_command_works_as_it_is(path: str, tmp_path: Path) -> None:
+    """Also where the environment of the program is on no path, as in a clone."""
+    path = os.pathsep.join(filter(None, [path, "/usr/bin", "/bin"]))
+    with Dev(tmp_path, unused_port(), PATH=path) as dev:
+        command = dev.welcome.partition("in this directory:  ")[2].partition("\n")[0]
+        sent = run(tmp_path, "/bin/sh", "-c", command, PATH=path)
+        assert "verified" in dev.printed(sent.strip())
 
 
 def test_the_next_run_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:

@@ -6,6 +6,9 @@ an application `dev`, an endpoint `receiver`. The setting-up goes through the AP
 
 import asyncio
 import json
+import os
+import shutil
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -47,7 +50,7 @@ Send a webhook from another terminal:
     -H 'Content-Type: application/json' \\
     -d '{{"eventType": "invoice.paid", "payload": {{"invoice": "in_42", "amount": 1999}}}}'
 
-or, in this directory:  ringback send {app} invoice.paid '{{"invoice": "in_42"}}'{where}
+or, in this directory:  {program} send {app} invoice.paid '{{"invoice": "in_42"}}'{where}
 
 What arrives:
 """
@@ -142,6 +145,15 @@ def _welcome(service: Service, *, receiver: str, token: str) -> None:
         file=FILE,
         app=APP,
         token=token,
+        program=_program(),
         where="" if is_default else f" --url {service.url}",
     )
     click.echo(text)
+
+
+def _program() -> str:
+    """How to call this program again: the environment of a clone is on nobody's path."""
+    beside = Path(sys.executable).with_name("ringback")
+    if shutil.which("ringback") is not None or not beside.exists():
+        return "ringback"
+    return os.path.relpath(beside)
