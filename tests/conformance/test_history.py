@@ -8,6 +8,8 @@ import pytest
 from ringback.errors import NotFound
 from ringback.model import Application, AttemptStatus
 from ringback.store.port import AttemptFilter, EndpointStats, MessageFilter, Page
+from ringback.store.postgres import paging as postgres_paging
+from ringback.store.sqlite import paging as sqlite_paging
 from ringback.testing.stores import World
 
 ALL = Page(100)
@@ -55,6 +57,51 @@ def test_a_list_may_leave_payloads_out(world: World) -> None:
     where = MessageFilter(with_payload=False)
     [found] = world.run(world.store.history.list_messages(app.id, ALL, where)).rows
     assert found == msgspec.structs.replace(message, payload=None, raw_body=None)
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    for paging in (sqlite_paging, postgres_paging):
+        monkeypatch.setattr(paging, "PAGE_BYTES_MAX", 3_000)
+
+
+@pytest.mark.usefixtures("small_pages")
+@pytest.mark.parametrize("first", [Page(100), Page(100, from_oldest=True)])
+def test_a_page_of_large_rows_is_a_short_one_and_the_next_goes_on(
+    world: World, first: Page
+) -> None:
+    app = world.app()
+    made = [world.sent(app, payload=b"%01000d" % number).id for number in range(8)]
+    where = MessageFilter()
+    page = first
+    seen: list[str] = []
+    sizes: list[int] = []
+    while True:
+        found = world.run(world.store.history.list_messages(app.id, page, where))
+        ids = [message.id for message in found.rows]
+        seen = [*ids, *seen] if first.from_oldest else [*seen, *ids]
+        sizes.append(len(ids))
+        if not found.has_more:
+            break
+        place = ids[0] if first.from_oldest else ids[-1]
+        page = Page(100, place, is_backward=first.from_oldest)
+    assert seen == made[::-1]
+    assert sizes == [3, 3, 2]
+    assert len(listed(world, app, with_payload=False)) == 8, "what is left out takes no room"
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_attempts_with_large_answers_come_on_short_pages_too(world: World) -> None:
+    app = world.app()
+    endpoint = world.endpoint(app)
+    message = world.sent(app, endpoint)
+    world.record(*(world.attempt(message, endpoint, response=b"x" * 1_000) for _ in range(8)))
+    history, where = world.store.history, AttemptFilter()
+    for found in (
+        world.run(history.list_attempts_of_endpoint(endpoint.id, ALL, where)),
+        world.run(history.list_attempts_of_message(message.id, ALL, where)),
+    ):
+        assert (len(found.rows), found.has_more) == (3, True)
 
 
 def test_a_message_is_found_by_id_and_event_id(world: World) -> None:

@@ -7,6 +7,7 @@ import jwt
 import pytest
 from msgspec import Struct
 
+from ringback.api.attempt import MESSAGES_PER_READ
 from ringback.serve import Service
 from ringback.testing.asker import Asker
 from ringback.testing.process import ORGANIZATION, unused_port
@@ -130,6 +131,32 @@ def test_the_message_comes_along_when_asked(api: Asker, shop: Shop) -> None:
     [bare] = api.get(f"{path}?with_msg=true&with_content=false").json["data"]
     assert (bare["msg"]["payload"], bare["response"]) == ({}, "{}")
     assert "msg" not in api.get(path).json["data"][0]
+
+
+def test_messages_that_come_along_make_pages_short(
+    live: Live[Service], api: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = api.made("/app", {"name": "Large"})["id"]
+    hook = {"url": live.value.receiver.url("/200")}
+    endpoint = api.made(f"/app/{app}/endpoint", hook)["id"]
+    count = MESSAGES_PER_READ + 3
+    for number in range(count):
+        api.made(f"/app/{app}/msg", {"eventType": "e", "payload": {"n": number}})
+    path = f"/app/{app}/attempt/endpoint/{endpoint}?limit=100&with_msg=true"
+    whole = api.until(path, lambda page: len(page["data"]) == count)["data"]
+
+    monkeypatch.setattr("ringback.api.attempt.PAGE_BYTES_MAX", 1)
+    first = api.get(path).json
+    assert not first["done"]
+    second = api.get(f"{path}&iterator={first['iterator']}").json
+    assert second["done"]
+    assert first["data"] + second["data"] == whole
+    assert len(second["data"]) == 3
+    assert all(attempt["msg"]["payload"] for attempt in first["data"])
+    back = api.get(f"{path}&iterator=-{whole[-1]['id']}").json
+    assert back["data"] == whole[2:-1], "those next to where it goes on from"
+    bare = api.get(f"{path}&with_content=false").json
+    assert len(bare["data"]) == count, "what is left out takes no room"
 
 
 @pytest.mark.parametrize(

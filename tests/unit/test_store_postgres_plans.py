@@ -8,7 +8,7 @@ Once these plans were made when the tables were empty, once when they were full 
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
@@ -66,6 +66,10 @@ class Explained:
     async def fetch(self, text: str, *values: Any) -> list[Sequence[Any]]:
         await self._explain(text, values)
         return await self.connection.fetch(text, *values)
+
+    async def cursor(self, text: str, *values: Any, prefetch: int) -> AsyncIterator[Sequence[Any]]:
+        for row in await self.fetch(text, *values):
+            yield row
 
     async def fetchrow(self, text: str, *values: Any) -> Sequence[Any] | None:
         return next(iter(await self.fetch(text, *values)), None)

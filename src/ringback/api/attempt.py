@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from ringback.api import application, endpoint, message
 from ringback.api.call import Answer, Call, reply, rfc3339, to_ms
@@ -23,7 +24,7 @@ from ringback.api.schemas.message import EmptyResponse
 from ringback.api.schemas.page import PageQuery
 from ringback.errors import NotFound
 from ringback.model import Attempt, AttemptStatus, Endpoint, Message
-from ringback.store.port import AttemptFilter, MessageFilter
+from ringback.store.port import PAGE_BYTES_MAX, AttemptFilter, MessageFilter, Slice
 
 STATUS_TEXT: Final[Mapping[AttemptStatus, StatusText]] = {
     AttemptStatus.SUCCESS: "success",
@@ -33,6 +34,7 @@ STATUS_TEXT: Final[Mapping[AttemptStatus, StatusText]] = {
     AttemptStatus.CANCELED: "canceled",
 }
 RESPONSE_LEFT_OUT: Final = "{}"
+MESSAGES_PER_READ: Final = 8
 
 
 async def list_of_endpoint(call: Call[EndpointAttemptsQuery, None]) -> Answer:
@@ -45,8 +47,10 @@ async def list_of_endpoint(call: Call[EndpointAttemptsQuery, None]) -> Answer:
     )
     messages: Mapping[str, Message] = {}
     if query.with_msg:
-        refs = list({(attempt.app_id, attempt.msg_id) for attempt in found.rows})
-        messages = await call.services.store.path.messages(refs)
+        is_reversed = asked.is_backward or asked.from_oldest
+        found, messages = await _with_messages(
+            call, found, is_reversed=is_reversed, with_content=query.with_content
+        )
     return reply(
         200,
         listed(
@@ -141,6 +145,26 @@ async def resend(call: Call[None, None]) -> Answer:
 
 
 # ---- details ------------------------------------------------------------------------------------
+
+
+async def _with_messages(
+    call: Call[object, None], found: Slice[Attempt], *, is_reversed: bool, with_content: bool
+) -> tuple[Slice[Attempt], Mapping[str, Message]]:
+    """Their messages; of the attempts as many as a page has room for the payloads of."""
+    rows = found.rows[::-1] if is_reversed else found.rows
+    messages: dict[str, Message] = {}
+    left = PAGE_BYTES_MAX
+    for start in range(0, len(rows), MESSAGES_PER_READ):
+        if left <= 0:
+            kept = rows[:start]
+            return Slice(kept[::-1] if is_reversed else kept, has_more=True), messages
+        part = rows[start : start + MESSAGES_PER_READ]
+        refs = {(attempt.app_id, attempt.msg_id) for attempt in part}
+        read = await call.services.store.path.messages(list(refs))
+        for of in read.values():
+            messages[of.id] = of if with_content else replace(of, payload=None, raw_body=None)
+            left -= messages[of.id].size
+    return found, messages
 
 
 def _filter(

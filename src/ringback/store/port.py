@@ -25,7 +25,7 @@ Every method may raise StoreUnavailable (try again), StoreCorrupt or StoreGone (
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ringback.store.nodes import Nodes, Notices
 
 T = TypeVar("T")
+PAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 
 # ---- values of the path -------------------------------------------------------------------------
 
@@ -251,7 +252,10 @@ class Page(Struct, frozen=True):
 
 
 class Slice(Struct, Generic[T], frozen=True):
-    """One page. `has_more` speaks of the direction walked."""
+    """One page. `has_more` speaks of the direction walked.
+
+    Where rows are large it ends before its limit, with the one that reaches `PAGE_BYTES_MAX`.
+    """
 
     rows: list[T]
     has_more: bool

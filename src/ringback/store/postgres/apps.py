@@ -19,7 +19,7 @@ async def list_apps(connection: Connection, org_id: str, page: Page) -> Slice[Ap
     steps = walk(page)
     text = directed("list_apps", steps.is_descending)
     rows = await connection.fetch(text, org_id, *steps.bounds())
-    return cut([app_of(row) for row in rows], steps)
+    return cut(rows, steps, app_of)
 
 
 async def get_app(connection: Connection, org_id: str, ref: str) -> Application | None:

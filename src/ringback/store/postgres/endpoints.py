@@ -25,7 +25,7 @@ async def list_endpoints(
     steps = walk(page)
     text = directed("list_endpoints", steps.is_descending)
     found = await connection.fetch(text, app_id, *steps.bounds())
-    return cut([rows.endpoint(row) for row in found], steps)
+    return cut(found, steps, rows.endpoint)
 
 
 async def get_endpoint(

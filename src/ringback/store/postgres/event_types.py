@@ -24,7 +24,7 @@ async def list_event_types(
     steps = walk(page)
     text = directed("list_event_types", steps.is_descending)
     rows = await connection.fetch(text, org_id, *steps.bounds(), include_archived, flags)
-    return cut([event_type_of(row) for row in rows], steps)
+    return cut(rows, steps, event_type_of)
 
 
 async def get_event_type(connection: Connection, org_id: str, name: str) -> EventType | None:

@@ -14,7 +14,7 @@ from ringback.model import Attempt, AttemptStatus, Endpoint, Message
 from ringback.store.port import AttemptFilter, EndpointStats, MessageFilter, Page, Slice
 from ringback.store.postgres.connection import Connection
 from ringback.store.postgres.database import Database
-from ringback.store.postgres.paging import cut, walk
+from ringback.store.postgres.paging import read_large, walk
 from ringback.store.postgres.rows import attempt_of, message_of, one
 from ringback.store.postgres.sql import as_json, directed, query
 
@@ -28,7 +28,7 @@ _ENDPOINT_COLUMNS: Final = 18
 
 
 class PostgresHistory:
-    """Every list is a walk along an index, and ends after `limit` rows that match."""
+    """Every list is a walk along an index, and ends with the page."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -41,7 +41,7 @@ class PostgresHistory:
         values = (app_id, *steps.bounds(), *_message_values(where))
 
         async def run(db: Connection) -> Slice[Message]:
-            return cut([message_of(row) for row in await db.fetch(text, *values)], steps)
+            return await read_large(db, text, *values, steps=steps, shape=message_of)
 
         return await self._read(run)
 
@@ -72,7 +72,7 @@ class PostgresHistory:
         values = (endpoint_id, *steps.bounds(), *_attempt_values(where))
 
         async def run(db: Connection) -> Slice[Attempt]:
-            return cut([attempt_of(row) for row in await db.fetch(text, *values)], steps)
+            return await read_large(db, text, *values, steps=steps, shape=attempt_of)
 
         return await self._read(run)
 
@@ -86,7 +86,7 @@ class PostgresHistory:
         values = (msg_id, *bounds, *_attempt_values(where), where.endpoint_id)
 
         async def run(db: Connection) -> Slice[Attempt]:
-            return cut([attempt_of(row) for row in await db.fetch(text, *values)], steps)
+            return await read_large(db, text, *values, steps=steps, shape=attempt_of)
 
         return await self._read(run)
 
@@ -125,12 +125,14 @@ class PostgresHistory:
                 return Slice([], has_more=False)
             attempt_low = first_attempt_id(steps.low)
             name, flag = await _tried_query(db, endpoint_id, attempt_low, status=status)
-            found = await db.fetch(
+            return await read_large(
+                db,
                 directed(name, steps.is_descending),
                 *(endpoint_id, *steps.bounds(), *_message_values(where)),
                 *(row[0], attempt_low, flag),
+                steps=steps,
+                shape=_pair,
             )
-            return cut([_pair(row) for row in found], steps)
 
         return await self._read(run)
 
@@ -142,15 +144,12 @@ class PostgresHistory:
         values = (msg_id, *steps.bounds(), first_attempt_id(msg_id))
         to_endpoint = self._database.endpoints.endpoint
 
+        def tried(row: Sequence[Any]) -> tuple[Endpoint, Attempt]:
+            columns = tuple(row)
+            return to_endpoint(columns[:_ENDPOINT_COLUMNS]), attempt_of(columns[_ENDPOINT_COLUMNS:])
+
         async def run(db: Connection) -> Slice[tuple[Endpoint, Attempt]]:
-            rows = [tuple(row) for row in await db.fetch(text, *values)]
-            return cut(
-                [
-                    (to_endpoint(row[:_ENDPOINT_COLUMNS]), attempt_of(row[_ENDPOINT_COLUMNS:]))
-                    for row in rows
-                ],
-                steps,
-            )
+            return await read_large(db, text, *values, steps=steps, shape=tried)
 
         return await self._read(run)
 

@@ -18,7 +18,7 @@ def list_apps(connection: sqlite3.Connection, org_id: str, page: Page) -> Slice[
     rows = connection.execute(
         directed("list_apps", steps.is_descending), {"org_id": org_id, **steps.bounds()}
     )
-    return cut([app_of(row) for row in rows], steps)
+    return cut(rows, steps, app_of)
 
 
 def get_app(connection: sqlite3.Connection, org_id: str, ref: str) -> Application | None:

@@ -21,7 +21,7 @@ def list_endpoints(
     found = connection.execute(
         directed("list_endpoints", steps.is_descending), {"app_id": app_id, **steps.bounds()}
     )
-    return cut([rows.endpoint(row) for row in found], steps)
+    return cut(found, steps, rows.endpoint)
 
 
 def get_endpoint(

@@ -29,7 +29,7 @@ def list_event_types(
         **steps.bounds(),
     }
     rows = connection.execute(directed("list_event_types", steps.is_descending), values)
-    return cut([event_type_of(row) for row in rows], steps)
+    return cut(rows, steps, event_type_of)
 
 
 def get_event_type(connection: sqlite3.Connection, org_id: str, name: str) -> EventType | None:

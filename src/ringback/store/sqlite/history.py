@@ -1,6 +1,7 @@
 """Messages and attempts, as people look at them: the `History` of the port."""
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ringback.clock import first_id_at, id_time_ms
@@ -19,7 +20,7 @@ _ENDPOINT_COLUMNS: Final = 18
 
 
 class SqliteHistory:
-    """Every list is a walk along an index, and ends after `limit` rows that match."""
+    """Every list is a walk along an index, and ends with the page."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -31,7 +32,7 @@ class SqliteHistory:
         text = directed("list_messages", steps.is_descending)
         values = {"app_id": app_id, **_message_values(where), **steps.bounds()}
         return await self._database.read(
-            lambda db: cut([message_of(row) for row in db.execute(text, values)], steps)
+            lambda db: cut(db.execute(text, values), steps, message_of)
         )
 
     async def get_message(self, app_id: str, ref: str) -> Message | None:
@@ -85,7 +86,7 @@ class SqliteHistory:
         values = {**_attempt_values(where), **steps.bounds()}
         values["endpoint_id" if name == "list_attempts_of_endpoint" else "msg_id"] = of
         return await self._database.read(
-            lambda db: cut([attempt_of(row) for row in db.execute(text, values)], steps)
+            lambda db: cut(db.execute(text, values), steps, attempt_of)
         )
 
     # ---- messages at endpoints
@@ -118,7 +119,7 @@ class SqliteHistory:
             }
             name = _tried_query(db, endpoint_id, attempt_low, status=status)
             found = db.execute(directed(name, steps.is_descending), values)
-            return cut([_pair(row) for row in found], steps)
+            return cut(found, steps, _pair)
 
         return await self._database.read(run)
 
@@ -130,16 +131,10 @@ class SqliteHistory:
         values = {"msg_id": msg_id, **steps.bounds()}
         to_endpoint = self._database.endpoints.endpoint
 
-        def run(db: sqlite3.Connection) -> Slice[tuple[Endpoint, Attempt]]:
-            return cut(
-                [
-                    (to_endpoint(row[:_ENDPOINT_COLUMNS]), attempt_of(row[_ENDPOINT_COLUMNS:]))
-                    for row in db.execute(text, values)
-                ],
-                steps,
-            )
+        def tried(row: Sequence[Any]) -> tuple[Endpoint, Attempt]:
+            return to_endpoint(row[:_ENDPOINT_COLUMNS]), attempt_of(row[_ENDPOINT_COLUMNS:])
 
-        return await self._database.read(run)
+        return await self._database.read(lambda db: cut(db.execute(text, values), steps, tried))
 
     async def endpoint_stats(
         self, endpoint_id: str, *, since_ms: int, until_ms: int

@@ -1,12 +1,12 @@
 """Keyset paging: a page of the port as bounds on an id, and its rows as a slice."""
 
-from collections.abc import Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
 from ringback.clock import first_id_at
-from ringback.store.port import Page, Slice
+from ringback.store.port import PAGE_BYTES_MAX, Page, Slice
 
 T = TypeVar("T")
 
@@ -42,9 +42,27 @@ def walk(
     return Walk(low, high, is_descending, is_reversed, page.limit)
 
 
-def cut(rows: Sequence[T], steps: Walk) -> Slice[T]:
-    """The page, in the list's order, whatever the direction it was read in."""
-    kept = list(rows[: steps.limit])
+def cut(
+    rows: Iterable[Sequence[Any]], steps: Walk, shape: Callable[[Sequence[Any]], T]
+) -> Slice[T]:
+    """The page, in the list's order, whatever the direction it was read in.
+
+    No row is taken beyond its end, so that no more than a page is in memory.
+    """
+    kept: list[T] = []
+    left = PAGE_BYTES_MAX
+    has_more = False
+    for row in rows:
+        if len(kept) == steps.limit or left <= 0:
+            has_more = True
+            break
+        kept.append(shape(row))
+        left -= _row_bytes(row)
     if steps.is_reversed:
         kept.reverse()
-    return Slice(kept, len(rows) > steps.limit)
+    return Slice(kept, has_more)
+
+
+def _row_bytes(row: Sequence[Any]) -> int:
+    """About what it takes in memory: what is long in a row is text or bytes."""
+    return sum(len(value) for value in row if isinstance(value, str | bytes))

@@ -35,7 +35,6 @@ class CopyConnection(Connection, Protocol):
     async def copy_records_to_table(
         self, table_name: str, *, records: Sequence[Row], columns: Sequence[str]
     ) -> str: ...
-    def cursor(self, text: str, *, prefetch: int) -> AsyncIterator[Sequence[Any]]: ...
 
 
 class Target:
