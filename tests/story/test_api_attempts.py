@@ -11,8 +11,10 @@ from ringback.api.attempt import MESSAGES_PER_READ
 from ringback.serve import Service
 from ringback.testing.asker import Asker
 from ringback.testing.process import ORGANIZATION, unused_port
+from ringback.testing.shop import BOTH
 from ringback.testing.stage import Live
 
+STORES = BOTH
 # One retry so late that it never happens: such a delivery keeps waiting.
 SETTINGS = {"retry_schedule": (3_600,)}
 

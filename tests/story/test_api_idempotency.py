@@ -14,8 +14,10 @@ from ringback.serve import Service, running
 from ringback.testing.asker import Asker
 from ringback.testing.background import Background, settings_for
 from ringback.testing.process import token
+from ringback.testing.shop import BOTH
 from ringback.testing.stage import Live, Stage, stage
 
+STORES = BOTH
 AN_HOUR_AGO = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 
 

@@ -9,10 +9,12 @@ import pytest
 
 from ringback.serve import Service
 from ringback.testing.asker import Asker
+from ringback.testing.shop import BOTH
 from ringback.testing.stage import Live
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 numbers = count(1)
+STORES = BOTH
 SETTINGS = {"old_secrets_max": 2}
 
 

@@ -7,7 +7,9 @@ import pytest
 
 from ringback.clock import id_time_ms
 from ringback.testing.asker import Asker
+from ringback.testing.shop import BOTH
 
+STORES = BOTH
 HOOK = "http://shop.example/hook"
 ROWS = 7
 

@@ -6,7 +6,9 @@ import pytest
 
 from ringback.testing.asker import Asker
 from ringback.testing.refusals import UIDS_REFUSED, refused
+from ringback.testing.shop import BOTH
 
+STORES = BOTH
 BODY_BYTES_MAX = 300_000
 SETTINGS = {"body_bytes_max": BODY_BYTES_MAX, "endpoints_per_app_max": 50}
 HOOK = "http://shop.example/hook"

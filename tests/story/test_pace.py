@@ -8,7 +8,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,8 +31,8 @@ def run(story: Coroutine[Any, Any, None]) -> None:
 
 
 @asynccontextmanager
-async def service(tmp_path: Path, **changes: Any) -> AsyncIterator[tuple[Shop, Engine]]:
-    settings = loopback(tmp_path / "ringback.db", **changes)
+async def service(url: str, **changes: Any) -> AsyncIterator[tuple[Shop, Engine]]:
+    settings = loopback(url, **changes)
     async with (
         running(settings, log=QuietLog()) as service,
         Caller(service.url, token()) as caller,
@@ -44,11 +43,11 @@ async def service(tmp_path: Path, **changes: Any) -> AsyncIterator[tuple[Shop, E
 # ---- rates --------------------------------------------------------------------------------------
 
 
-def test_the_rate_of_an_endpoint_is_kept(tmp_path: Path) -> None:
+def test_the_rate_of_an_endpoint_is_kept(url: str) -> None:
     """More than two seconds' worth, so that most of it waits in the database in between."""
 
     async def story() -> None:
-        async with Collector() as receiver, service(tmp_path) as (shop, _):
+        async with Collector() as receiver, service(url) as (shop, _):
             await shop.endpoint(receiver.url(), throttleRate=RATE)
             since_s = now_s()
             sent = {await shop.publish() for _ in range(3 * RATE)}
@@ -59,9 +58,9 @@ def test_the_rate_of_an_endpoint_is_kept(tmp_path: Path) -> None:
     run(story())
 
 
-def test_the_rate_of_an_application_holds_for_all_its_endpoints_together(tmp_path: Path) -> None:
+def test_the_rate_of_an_application_holds_for_all_its_endpoints_together(url: str) -> None:
     async def story() -> None:
-        async with Collector() as receiver, service(tmp_path) as (shop, _):
+        async with Collector() as receiver, service(url) as (shop, _):
             limited = await Shop.open(shop.caller, throttleRate=RATE)
             await limited.endpoint(receiver.url("/a"))
             await limited.endpoint(receiver.url("/b"))
@@ -77,7 +76,7 @@ def test_the_rate_of_an_application_holds_for_all_its_endpoints_together(tmp_pat
     run(story())
 
 
-def test_retries_and_resends_keep_the_rate_too(tmp_path: Path) -> None:
+def test_retries_and_resends_keep_the_rate_too(url: str) -> None:
     async def story() -> None:
         seen: Counter[str] = Counter()
 
@@ -87,7 +86,7 @@ def test_retries_and_resends_keep_the_rate_too(tmp_path: Path) -> None:
 
         async with (
             Collector(fails_first) as receiver,
-            service(tmp_path, retry_schedule=(0.05,)) as (shop, _),
+            service(url, retry_schedule=(0.05,)) as (shop, _),
         ):
             endpoint_id = await shop.endpoint(receiver.url(), throttleRate=RATE)
             since_s = now_s()
@@ -108,13 +107,13 @@ def now_s() -> float:
 # ---- nobody waits for another -------------------------------------------------------------------
 
 
-def test_a_hanging_endpoint_holds_up_no_other(tmp_path: Path) -> None:
+def test_a_hanging_endpoint_holds_up_no_other(url: str) -> None:
     count = 300
 
     async def story() -> None:
         async with (
             Collector(lambda each: None if each.path == "/hang" else 200) as receiver,
-            service(tmp_path, delivery_timeout_s=60) as (shop, _),
+            service(url, delivery_timeout_s=60) as (shop, _),
         ):
             await shop.endpoint(receiver.url("/hang"))
             await shop.endpoint(receiver.url("/fine"))
@@ -129,7 +128,7 @@ def test_a_hanging_endpoint_holds_up_no_other(tmp_path: Path) -> None:
     run(story())
 
 
-def test_hanging_endpoints_of_one_customer_hold_up_no_other_customer(tmp_path: Path) -> None:
+def test_hanging_endpoints_of_one_customer_hold_up_no_other_customer(url: str) -> None:
     """Five of six hang, and take all that each may take; the sixth gets everything."""
     count = 100
 
@@ -137,7 +136,7 @@ def test_hanging_endpoints_of_one_customer_hold_up_no_other_customer(tmp_path: P
         limits = {"inflight_max": 64, "inflight_per_endpoint_start": 10, "delivery_timeout_s": 60}
         async with (
             Collector(lambda each: 200 if each.path == "/fine" else None) as receiver,
-            service(tmp_path, **limits) as (shop, _),
+            service(url, **limits) as (shop, _),
         ):
             for number in range(5):
                 await shop.endpoint(receiver.url(f"/hang/{number}"))
@@ -157,14 +156,14 @@ def test_hanging_endpoints_of_one_customer_hold_up_no_other_customer(tmp_path: P
     run(story())
 
 
-def test_new_messages_do_not_keep_a_retry_waiting(tmp_path: Path) -> None:
+def test_new_messages_do_not_keep_a_retry_waiting(url: str) -> None:
     """The lane always has more new messages in memory than it can send."""
 
     async def story() -> None:
         limits = {"inflight_per_endpoint_start": 4, "inflight_per_endpoint_max": 4}
         async with (
             Collector(lambda _: None) as receiver,
-            service(tmp_path, retry_schedule=(0.01,), **limits) as (shop, engine),
+            service(url, retry_schedule=(0.01,), **limits) as (shop, engine),
         ):
             await shop.endpoint(receiver.url())
             first_id = await shop.publish()
@@ -191,7 +190,7 @@ def test_new_messages_do_not_keep_a_retry_waiting(tmp_path: Path) -> None:
     run(story())
 
 
-def test_messages_that_always_fail_hold_up_no_other(tmp_path: Path) -> None:
+def test_messages_that_always_fail_hold_up_no_other(url: str) -> None:
     """They open the breaker, and fail again and again when it is closed; good ones get through."""
     count = 60
 
@@ -200,7 +199,7 @@ def test_messages_that_always_fail_hold_up_no_other(tmp_path: Path) -> None:
         limits = {"retry_schedule": (0.05,) * 50, "breaker_open_s": 0.1}
         async with (
             Collector(lambda each: 500 if b"poison" in each.body else 200) as receiver,
-            service(tmp_path, **limits) as (shop, engine),
+            service(url, **limits) as (shop, engine),
         ):
             endpoint_id = await shop.endpoint(receiver.url())
             for _ in range(count):
@@ -239,18 +238,19 @@ def came(receiver: Collector, path: str) -> int:
     ids=str,
 )
 def test_what_does_not_fit_waits_in_the_database_and_arrives_once(
-    limits: dict[str, int], tmp_path: Path
+    limits: dict[str, int], url: str
 ) -> None:
     count = 200
 
     async def story() -> None:
         async with (
             Collector(lambda _: None) as receiver,
-            service(tmp_path, delivery_timeout_s=60, **limits) as (shop, engine),
+            service(url, delivery_timeout_s=60, **limits) as (shop, engine),
         ):
             endpoint_id = await shop.endpoint(receiver.url())
             sent = [await shop.publish({"n": number}) for number in range(count)]
-            held_max = min(limits.get("queue_max", count), limits.get("lane_queue_max", count))
+            # Twice: messages are accepted while a claim that found room is still on its way.
+            held_max = 2 * min(limits.get("queue_max", count), limits.get("lane_queue_max", count))
             assert engine.dispatcher.held <= held_max
             await eventually(  # what is in flight may not have arrived yet
                 lambda: shop.waiting(endpoint_id),
@@ -266,7 +266,7 @@ def test_what_does_not_fit_waits_in_the_database_and_arrives_once(
 
 
 def test_bytes_in_memory_are_bounded_and_large_messages_arrive_all_the_same(
-    tmp_path: Path,
+    url: str,
 ) -> None:
     count, size = 60, 64 * KIB
     limit = 8 * size
@@ -274,7 +274,7 @@ def test_bytes_in_memory_are_bounded_and_large_messages_arrive_all_the_same(
     async def story() -> None:
         async with (
             Collector(lambda _: None) as receiver,
-            service(tmp_path, delivery_timeout_s=60, queue_bytes_max=limit) as (shop, engine),
+            service(url, delivery_timeout_s=60, queue_bytes_max=limit) as (shop, engine),
         ):
             await shop.endpoint(receiver.url("/a"))
             await shop.endpoint(receiver.url("/b"))

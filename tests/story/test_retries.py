@@ -34,8 +34,8 @@ def run(story: Coroutine[Any, Any, None]) -> None:
 
 
 @asynccontextmanager
-async def service(tmp_path: Path, **changes: Any) -> AsyncIterator[Shop]:
-    settings = loopback(tmp_path / "ringback.db", **changes)
+async def service(url: str, **changes: Any) -> AsyncIterator[Shop]:
+    settings = loopback(url, **changes)
     async with (
         running(settings, log=QuietLog()) as service,
         Caller(service.url, token()) as caller,
@@ -46,13 +46,13 @@ async def service(tmp_path: Path, **changes: Any) -> AsyncIterator[Shop]:
 # ---- the schedule -------------------------------------------------------------------------------
 
 
-def test_waits_are_those_of_the_schedule_and_never_shorter_than_planned(tmp_path: Path) -> None:
+def test_waits_are_those_of_the_schedule_and_never_shorter_than_planned(url: str) -> None:
     schedule_s = (0.05, 0.2, 0.1)
 
     async def story() -> None:
         async with (
             ChaosReceiver("status/500") as chaos,
-            service(tmp_path, retry_schedule=schedule_s) as shop,
+            service(url, retry_schedule=schedule_s) as shop,
         ):
             endpoint_id = await shop.endpoint(chaos.url())
             msg_id = await shop.publish()
@@ -75,11 +75,11 @@ def check_waits(chaos: ChaosReceiver, attempts: list[Any], schedule_s: tuple[flo
         assert came.at_ms >= instant_ms(before["nextAttempt"])
 
 
-def test_an_endpoint_may_have_its_own_schedule(tmp_path: Path) -> None:
+def test_an_endpoint_may_have_its_own_schedule(url: str) -> None:
     async def story() -> None:
         async with (
             ChaosReceiver("status/500") as chaos,
-            service(tmp_path, retry_schedule=(0.02,)) as shop,
+            service(url, retry_schedule=(0.02,)) as shop,
         ):
             usual = await shop.endpoint(chaos.url("/usual"))
             listed = await shop.endpoint(chaos.url("/a"), retry={"schedule": [0.02] * 4})
@@ -97,9 +97,9 @@ def test_an_endpoint_may_have_its_own_schedule(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["terminate", "kill"])
-def test_a_restart_between_attempts_keeps_the_schedule(end: str, tmp_path: Path) -> None:
+def test_a_restart_between_attempts_keeps_the_schedule(end: str, url: str, tmp_path: Path) -> None:
     async def story() -> None:
-        settings = {"RINGBACK_RETRY_SCHEDULE": "0.8,0.05"}
+        settings = {"RINGBACK_DATABASE": url, "RINGBACK_RETRY_SCHEDULE": "0.8,0.05"}
         async with ChaosReceiver("status/500") as chaos, ServiceProcess(tmp_path, **settings) as us:
             await us.start()
             async with Caller(us.url, us.token) as caller:
@@ -120,10 +120,10 @@ def test_a_restart_between_attempts_keeps_the_schedule(end: str, tmp_path: Path)
 
 
 def test_a_resend_is_one_more_attempt_that_skips_filters_and_is_not_retried(
-    tmp_path: Path,
+    url: str,
 ) -> None:
     async def story() -> None:
-        async with ChaosReceiver() as chaos, service(tmp_path, retry_schedule=(0.01,)) as shop:
+        async with ChaosReceiver() as chaos, service(url, retry_schedule=(0.01,)) as shop:
             endpoint_id = await shop.endpoint(chaos.url(), channels=["eu"])
             other_id = await shop.publish({"n": 1}, channels=["us"])
             assert (await shop.resend(other_id, endpoint_id)).status == 202
@@ -139,11 +139,11 @@ def test_a_resend_is_one_more_attempt_that_skips_filters_and_is_not_retried(
     run(story())
 
 
-def test_recover_sends_again_what_failed_since_then_and_nothing_else(tmp_path: Path) -> None:
+def test_recover_sends_again_what_failed_since_then_and_nothing_else(url: str) -> None:
     async def story() -> None:
         async with (
             Collector() as receiver,
-            service(tmp_path, retry_schedule=(), breaker_failures=1_000) as shop,
+            service(url, retry_schedule=(), breaker_failures=1_000) as shop,
         ):
             endpoint_id = await shop.endpoint(receiver.url())
             receiver.answer = lambda _: 404
@@ -180,11 +180,11 @@ def test_recover_sends_again_what_failed_since_then_and_nothing_else(tmp_path: P
 # ---- endpoints that go away ---------------------------------------------------------------------
 
 
-def test_a_disabled_endpoint_keeps_what_waits_and_sends_it_when_enabled(tmp_path: Path) -> None:
+def test_a_disabled_endpoint_keeps_what_waits_and_sends_it_when_enabled(url: str) -> None:
     async def story() -> None:
         async with (
             Collector(fail_first()) as receiver,
-            service(tmp_path, retry_schedule=(SOON_S,), retry_jitter=0.0) as shop,
+            service(url, retry_schedule=(SOON_S,), retry_jitter=0.0) as shop,
         ):
             first_id = await shop.endpoint(receiver.url("/first"))
             msg_id = await shop.publish()
@@ -200,11 +200,11 @@ def test_a_disabled_endpoint_keeps_what_waits_and_sends_it_when_enabled(tmp_path
     run(story())
 
 
-def test_deleting_an_endpoint_cancels_what_waits_for_it(tmp_path: Path) -> None:
+def test_deleting_an_endpoint_cancels_what_waits_for_it(url: str) -> None:
     async def story() -> None:
         async with (
             Collector(fail_first()) as receiver,
-            service(tmp_path, retry_schedule=(SOON_S,), retry_jitter=0.0) as shop,
+            service(url, retry_schedule=(SOON_S,), retry_jitter=0.0) as shop,
         ):
             first_id = await shop.endpoint(receiver.url("/first"))
             msg_id = await shop.publish()
@@ -244,10 +244,10 @@ def arrivals_at(receiver: Collector, path: str) -> list[str]:
 
 
 def test_both_secrets_sign_during_the_grace_period_and_only_the_new_one_without(
-    tmp_path: Path,
+    url: str,
 ) -> None:
     async def story() -> None:
-        async with Collector() as receiver, service(tmp_path) as shop:
+        async with Collector() as receiver, service(url) as shop:
             endpoint_id = await shop.endpoint(receiver.url())
             secrets = [await secret_of(shop, endpoint_id)]
             for grace_s in (60, 60, 0):
@@ -279,12 +279,12 @@ def verifies(secret: str, arrival: Arrival) -> bool:
     return True
 
 
-def test_a_changed_url_holds_from_the_next_message_on_under_load(tmp_path: Path) -> None:
+def test_a_changed_url_holds_from_the_next_message_on_under_load(url: str) -> None:
     """Read your writes: 200 times PATCH then POST, while others publish without a pause."""
     rounds = 200
 
     async def story() -> None:
-        async with Collector() as receiver, service(tmp_path) as shop:
+        async with Collector() as receiver, service(url) as shop:
             endpoint_id = await shop.endpoint(receiver.url("/0"))
             floors: dict[str, int] = {}
             is_over = asyncio.Event()
@@ -322,9 +322,9 @@ def places(receiver: Collector, msg_id: str) -> list[str]:
     return [each.path for each in receiver.arrivals if each.msg_id == msg_id]
 
 
-def test_event_types_and_channels_choose_who_gets_a_message(tmp_path: Path) -> None:
+def test_event_types_and_channels_choose_who_gets_a_message(url: str) -> None:
     async def story() -> None:
-        async with Collector() as receiver, service(tmp_path) as shop:
+        async with Collector() as receiver, service(url) as shop:
             for name in ("order.paid", "order.shipped"):
                 await shop.caller.made("/event-type", {"name": name, "description": name})
             await shop.endpoint(receiver.url("/all"))
@@ -364,9 +364,9 @@ def test_event_types_and_channels_choose_who_gets_a_message(tmp_path: Path) -> N
     ],
     ids=["empty", "whitespace", "escapes", "numbers", "control", "1 MiB"],
 )
-def test_payloads_arrive_byte_for_byte_as_they_were_posted(payload: bytes, tmp_path: Path) -> None:
+def test_payloads_arrive_byte_for_byte_as_they_were_posted(payload: bytes, url: str) -> None:
     async def story() -> None:
-        async with Collector() as receiver, service(tmp_path) as shop:
+        async with Collector() as receiver, service(url) as shop:
             endpoint_id = await shop.endpoint(receiver.url())
             body = b'{"eventType": "order.paid", "payload": ' + payload + b" }"
             posted = await shop.caller.post(f"{shop.path}/msg", body)

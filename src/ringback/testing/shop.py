@@ -17,12 +17,16 @@ from ringback.testing.eventually import eventually
 from ringback.testing.process import JWT_SECRET
 
 EVENT_TYPE: Final = "order.paid"
+BOTH: Final = ("sqlite", "postgres")  # stores that a story runs on
 
 
-def loopback(database: Path, **changes: Any) -> Settings:
-    """Settings of a service on a free loopback port that may deliver to loopback."""
+def loopback(database: Path | str, **changes: Any) -> Settings:
+    """Settings of a service on a free loopback port that may deliver to loopback.
+
+    `database` is the URL of one, or the path of a file.
+    """
     usual = Settings(
-        database=f"sqlite:///{database}",
+        database=database if isinstance(database, str) else f"sqlite:///{database}",
         listen="127.0.0.1:0",
         jwt_secret=JWT_SECRET,
         egress_allow=("127.0.0.1/32", "::1/128"),
