@@ -106,7 +106,9 @@ def test_nothing_is_lost_whatever_befalls_the_nodes(seed: int) -> None:
 async def befall(cluster: Cluster, node: Node) -> None:
     """Something happens to a node, or an earlier mishap of its is over."""
     luck = cluster.clock.seeded
-    mishap = luck.choice(["kill", "pause", "cut", "jump", "lose", "leave", "repair", "repair"])
+    mishap = luck.choice(
+        ["kill", "pause", "cut", "jump", "lose", "lag", "leave", "repair", "repair"]
+    )
     others = [other for other in cluster.nodes if other is not node and other.is_alive]
     if mishap in ("kill", "leave", "cut", "pause") and node.is_alive and others:
         await repair(node)
@@ -119,6 +121,8 @@ async def befall(cluster: Cluster, node: Node) -> None:
         node.clock.ahead_ms = luck.randint(-20_000, 20_000)
     elif mishap == "lose":
         node.losses = 0.1
+    elif mishap == "lag":
+        node.lag_s = luck.random()
     else:
         await repair(node)
 
@@ -131,6 +135,7 @@ async def repair(node: Node) -> None:
     node.go_on()
     node.mend()
     node.losses = 0.0
+    node.lag_s = 0.0
     if not node.is_alive:
         await node.start()
 
