@@ -12,7 +12,8 @@ from ringback.engine.claim import Claimer
 from ringback.engine.lease import Tenure
 from ringback.engine.tend import Tender
 from ringback.errors import StoreUnavailable
-from ringback.store.port import Path, Tending
+from ringback.store.port import Path
+from ringback.store.tending import Tending
 
 
 class Leader:

@@ -10,7 +10,8 @@ from ringback.engine.lease import Tenure
 from ringback.engine.routes import Plan, Routes
 from ringback.errors import BadRequest, NotFound
 from ringback.model import Application, Delivery, Endpoint, Message, Task, TaskStatus, Trigger
-from ringback.store.port import Path, Tending, Waiting
+from ringback.store.port import Path, Waiting
+from ringback.store.tending import Tending
 
 RECOVER = "endpoint.recover"
 

@@ -18,7 +18,8 @@ from ringback.engine.claim import Claimer
 from ringback.engine.lease import Tenure
 from ringback.errors import StoreError
 from ringback.model import Task, TaskStatus
-from ringback.store.port import Path, Tending
+from ringback.store.port import Path
+from ringback.store.tending import Tending
 
 DAY_MS = 86_400_000
 ADOPT_BATCHES_MAX = 20

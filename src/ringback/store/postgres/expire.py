@@ -28,7 +28,7 @@ class Place(Struct, frozen=True, array_like=True):
 
 
 async def expire(db: Connection, *, now_ms: int, before_ms: int, limit: int) -> int:
-    """See `port.Tending.expire_payloads`: how many messages were looked at."""
+    """See `Tending.expire_payloads`: how many messages were looked at."""
     await db.execute(query("pin_plans"))
     taken = count(await db.execute(query("expire_own_payloads"), now_ms, limit))
     bound = first_id_at("msg", before_ms)

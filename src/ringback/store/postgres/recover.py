@@ -29,7 +29,7 @@ class Range(Struct, frozen=True):
 
 
 async def step(db: Connection, task: Task, *, now_ms: int, limit: int) -> Task:
-    """See `port.Tending.recover_step`. Raises NotFound when there is no such task."""
+    """See `Tending.recover_step`. Raises NotFound when there is no such task."""
     stored = await _locked(db, task.id)
     if stored.status is not TaskStatus.RUNNING or stored.cursor != task.cursor:
         return stored

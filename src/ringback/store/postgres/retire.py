@@ -73,7 +73,7 @@ async def let_go(db: Connection, partition: Partition, *, limit: int) -> int:
 
 
 async def forget_deleted(db: Connection, *, before_ms: int, limit: int) -> int:
-    """See `port.Tending.forget_deleted`."""
+    """See `Tending.forget_deleted`."""
     await db.execute(query("pin_plans"))
     endpoints = count(await db.execute(query("forget_endpoints"), before_ms, limit))
     values = (before_ms, limit - endpoints)

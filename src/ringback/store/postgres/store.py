@@ -25,6 +25,7 @@ from ringback.store.postgres.rows import EndpointRows
 from ringback.store.postgres.sealed import check_secrets
 from ringback.store.postgres.sql import query
 from ringback.store.postgres.tending import PostgresTending
+from ringback.store.tending import Tending
 from ringback.store.transfer.mark import check_no_transfer
 from ringback.store.trouble import Trouble
 
@@ -48,7 +49,7 @@ class PostgresStore:
         self.notices: Notices = PostgresNotices(database, settings)
         self.resources: port.Resources = PostgresResources(database)
         self.history: port.History = PostgresHistory(database)
-        self.tending: port.Tending = PostgresTending(database, settings)
+        self.tending: Tending = PostgresTending(database, settings)
 
     @property
     def fault(self) -> StoreError | None:

@@ -24,7 +24,7 @@ class Range(Struct, frozen=True):
 
 
 def step(db: sqlite3.Connection, task: Task, *, now_ms: int, limit: int) -> Task:
-    """See `port.Tending.recover_step`. Raises NotFound when there is no such task."""
+    """See `Tending.recover_step`. Raises NotFound when there is no such task."""
     stored = _stored(db, task.id)
     if stored.status is not TaskStatus.RUNNING or stored.cursor != task.cursor:
         return stored

@@ -32,6 +32,7 @@ from ringback.store.sqlite.sealed import check_secrets
 from ringback.store.sqlite.sql import query
 from ringback.store.sqlite.tending import SqliteTending
 from ringback.store.sqlite.writer import InlineWriter, Writer
+from ringback.store.tending import Tending
 from ringback.store.trouble import Trouble
 
 MEMORY: Final = ":memory:"
@@ -70,7 +71,7 @@ class SqliteStore:
         self.notices: Notices = NoNotices()
         self.resources: port.Resources = SqliteResources(database)
         self.history: port.History = SqliteHistory(database)
-        self.tending: port.Tending = SqliteTending(database)
+        self.tending: Tending = SqliteTending(database)
 
     @property
     def fault(self) -> StoreError | None:
