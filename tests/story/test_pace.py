@@ -294,7 +294,7 @@ def test_bytes_in_memory_are_bounded_and_large_messages_arrive_all_the_same(
     run(story())
 
 
-def test_what_is_posted_but_not_sent_counts_as_memory_too(tmp_path: Path) -> None:
+def test_what_is_posted_but_not_sent_counts_as_memory_too(url: str) -> None:
     """A message keeps its payload beside the raw body that goes out instead."""
     size = 64 * KIB
     raw = {"transformationsParams": {"rawPayload": "<x/>"}}
@@ -302,7 +302,7 @@ def test_what_is_posted_but_not_sent_counts_as_memory_too(tmp_path: Path) -> Non
     async def story() -> None:
         async with (
             Collector(lambda _: None) as receiver,
-            service(tmp_path, delivery_timeout_s=60, queue_bytes_max=4 * size) as (shop, engine),
+            service(url, delivery_timeout_s=60, queue_bytes_max=4 * size) as (shop, engine),
         ):
             endpoint_id = await shop.endpoint(receiver.url())
             for _ in range(8):
@@ -323,9 +323,9 @@ def test_what_is_posted_but_not_sent_counts_as_memory_too(tmp_path: Path) -> Non
     run(story())
 
 
-def test_a_resend_takes_and_gives_back_the_same_memory(tmp_path: Path) -> None:
+def test_a_resend_takes_and_gives_back_the_same_memory(url: str) -> None:
     async def story() -> None:
-        async with Collector() as receiver, service(tmp_path) as (shop, engine):
+        async with Collector() as receiver, service(url) as (shop, engine):
             endpoint_id = await shop.endpoint(receiver.url())
             raw = {"transformationsParams": {"rawPayload": "<x/>"}}
             msg_id = await shop.publish({"x": "x" * KIB}, **raw)
