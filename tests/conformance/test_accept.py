@@ -4,7 +4,14 @@ import pytest
 
 from ringback.errors import Fenced
 from ringback.model import Delivery
-from ringback.store.port import AcceptOutcome, IdempotencyKey, Lease, MessageFilter, Page, Take
+from ringback.store.page import Page
+from ringback.store.port import (
+    AcceptOutcome,
+    IdempotencyKey,
+    Lease,
+    MessageFilter,
+    Take,
+)
 from ringback.testing.stores import World, delivery
 
 

@@ -7,7 +7,12 @@ import pytest
 
 from ringback.errors import NotFound
 from ringback.model import Application, AttemptStatus
-from ringback.store.port import AttemptFilter, EndpointStats, MessageFilter, Page
+from ringback.store.page import Page
+from ringback.store.port import (
+    AttemptFilter,
+    EndpointStats,
+    MessageFilter,
+)
 from ringback.store.postgres import paging as postgres_paging
 from ringback.store.sqlite import paging as sqlite_paging
 from ringback.testing.stores import World

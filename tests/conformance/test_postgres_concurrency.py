@@ -16,6 +16,7 @@ import pytest
 from ringback.config import Settings
 from ringback.errors import BadRequest, Conflict, Fenced
 from ringback.model import Application, Endpoint, Task, TaskStatus
+from ringback.store.page import Page
 from ringback.store.port import (
     AcceptOutcome,
     AcceptResult,
@@ -25,7 +26,6 @@ from ringback.store.port import (
     IdempotencyKey,
     MessageFilter,
     NewMessage,
-    Page,
     Record,
     Take,
 )

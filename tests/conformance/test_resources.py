@@ -8,7 +8,10 @@ import pytest
 
 from ringback.errors import BadRequest, Conflict, NotFound
 from ringback.model import Application, Endpoint, RetryPolicy, Secret, SignatureScheme
-from ringback.store.port import IdempotencyKey, Page
+from ringback.store.page import Page
+from ringback.store.port import (
+    IdempotencyKey,
+)
 from ringback.testing.nouns import SECRET
 from ringback.testing.stores import World
 

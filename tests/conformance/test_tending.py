@@ -8,7 +8,13 @@ import pytest
 
 from ringback.errors import NotFound, TooManyRequests
 from ringback.model import Application, Endpoint, Message, Task, TaskStatus
-from ringback.store.port import AcceptOutcome, AttemptFilter, IdempotencyKey, MessageFilter, Page
+from ringback.store.page import Page
+from ringback.store.port import (
+    AcceptOutcome,
+    AttemptFilter,
+    IdempotencyKey,
+    MessageFilter,
+)
 from ringback.testing.stores import World, delivery
 
 DAY_MS = 86_400_000

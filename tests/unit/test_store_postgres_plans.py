@@ -19,7 +19,12 @@ from ringback.clock import first_id_at, id_time_ms
 from ringback.config import Settings
 from ringback.model import Attempt, AttemptStatus, Delivery, Message, Task, TaskStatus
 from ringback.sign.sealing import Sealer
-from ringback.store.port import AttemptFilter, MessageFilter, NewMessage, Page
+from ringback.store.page import Page
+from ringback.store.port import (
+    AttemptFilter,
+    MessageFilter,
+    NewMessage,
+)
 from ringback.store.postgres import history, recover
 from ringback.store.postgres.claim import attempted_of
 from ringback.store.postgres.connection import Connection, connect

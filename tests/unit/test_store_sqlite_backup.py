@@ -9,7 +9,10 @@ import pytest
 
 from ringback.config import Settings
 from ringback.errors import ConfigError, StoreCorrupt, StoreUnavailable
-from ringback.store.port import MessageFilter, Page
+from ringback.store.page import Page
+from ringback.store.port import (
+    MessageFilter,
+)
 from ringback.store.sqlite.backup import back_up
 from ringback.store.sqlite.store import open_store
 from ringback.testing.stores import StillClock, World

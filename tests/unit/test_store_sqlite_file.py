@@ -16,7 +16,10 @@ from ringback.errors import (
     StoreUnavailable,
 )
 from ringback.store.migrate import Applied, Migration, pending
-from ringback.store.port import MessageFilter, Page
+from ringback.store.page import Page
+from ringback.store.port import (
+    MessageFilter,
+)
 from ringback.store.sqlite import migrate
 from ringback.store.sqlite.backup import back_up
 from ringback.store.sqlite.store import SqliteStore, open_store

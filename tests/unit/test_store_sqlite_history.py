@@ -8,7 +8,10 @@ import pytest
 
 from ringback.config import Settings
 from ringback.model import AttemptStatus
-from ringback.store.port import MessageFilter, Page, Slice
+from ringback.store.page import Page, Slice
+from ringback.store.port import (
+    MessageFilter,
+)
 from ringback.store.sqlite import history
 from ringback.store.sqlite.store import open_store
 from ringback.testing.stores import StillClock, World

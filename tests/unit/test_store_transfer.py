@@ -13,11 +13,11 @@ from ringback.config import Settings
 from ringback.errors import ConfigError, RingbackError, SchemaMismatch, StoreCorrupt, StoreOwned
 from ringback.model import Delivery, Task, TaskStatus, Trigger
 from ringback.store.nodes import NodeAbout
+from ringback.store.page import Page
 from ringback.store.port import (
     AttemptFilter,
     IdempotencyKey,
     MessageFilter,
-    Page,
     Store,
     Waiting,
 )

@@ -24,7 +24,8 @@ from ringback.api.schemas.message import EmptyResponse
 from ringback.api.schemas.page import PageQuery
 from ringback.errors import NotFound
 from ringback.model import Attempt, AttemptStatus, Endpoint, Message
-from ringback.store.port import PAGE_BYTES_MAX, AttemptFilter, MessageFilter, Slice
+from ringback.store.page import PAGE_BYTES_MAX, Slice
+from ringback.store.port import AttemptFilter, MessageFilter
 
 STATUS_TEXT: Final[Mapping[AttemptStatus, StatusText]] = {
     AttemptStatus.SUCCESS: "success",

@@ -14,7 +14,7 @@ from ringback.api.schemas.page import ListResponse
 from ringback.api.schemas.words import UID
 from ringback.clock import decode_ksuid
 from ringback.errors import Invalid
-from ringback.store.port import Page, Slice
+from ringback.store.page import Page, Slice
 
 T = TypeVar("T")
 U = TypeVar("U")

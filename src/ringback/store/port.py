@@ -25,7 +25,7 @@ Every method may raise StoreUnavailable (try again), StoreCorrupt or StoreGone (
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -39,13 +39,13 @@ from ringback.model import (
     EventType,
     Message,
 )
+from ringback.store.page import Page, Slice
 
 if TYPE_CHECKING:
     from ringback.store.nodes import Nodes, Notices
     from ringback.store.tending import Tending
 
 T = TypeVar("T")
-PAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 
 # ---- values of the path -------------------------------------------------------------------------
 
@@ -235,30 +235,6 @@ class Path(Protocol):
 
 
 # ---- resources ----------------------------------------------------------------------------------
-
-
-class Page(Struct, frozen=True):
-    """`limit` rows after `iterator` in the list's order; `is_backward`: the ones before it.
-
-    Rows are always returned in the list's order. `from_oldest` starts at the far end without an
-    iterator (the API's `after` without `iterator`).
-    """
-
-    limit: int
-    iterator: str | None = None
-    is_backward: bool = False
-    is_descending: bool = True
-    from_oldest: bool = False
-
-
-class Slice(Struct, Generic[T], frozen=True):
-    """One page. `has_more` speaks of the direction walked.
-
-    Where rows are large it ends before its limit, with the one that reaches `PAGE_BYTES_MAX`.
-    """
-
-    rows: list[T]
-    has_more: bool
 
 
 class Resources(Protocol):

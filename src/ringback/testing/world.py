@@ -18,7 +18,10 @@ from ringback.engine.accept import Draft
 from ringback.engine.engine import Engine
 from ringback.errors import Unavailable
 from ringback.model import Application, Attempt, Endpoint
-from ringback.store.port import AttemptFilter, Page
+from ringback.store.page import Page
+from ringback.store.port import (
+    AttemptFilter,
+)
 from ringback.store.sqlite.store import open_store
 from ringback.testing import nouns
 from ringback.testing.simulation import Receiver, SimulatedClock, SimulatedWire

@@ -6,7 +6,7 @@ import msgspec
 
 from ringback.errors import Conflict, NotFound
 from ringback.model import Application
-from ringback.store.port import Page, Slice
+from ringback.store.page import Page, Slice
 from ringback.store.postgres import waiting
 from ringback.store.postgres.connection import Connection
 from ringback.store.postgres.faults import FAULTS, is_taken

@@ -6,7 +6,7 @@ import msgspec
 
 from ringback.errors import Conflict, NotFound
 from ringback.model import EventType
-from ringback.store.port import Page, Slice
+from ringback.store.page import Page, Slice
 from ringback.store.postgres.connection import Connection
 from ringback.store.postgres.paging import cut, walk
 from ringback.store.postgres.rows import event_type_of, event_type_row, one

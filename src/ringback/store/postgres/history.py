@@ -11,7 +11,12 @@ from typing import Any, Final, TypeVar
 from ringback.clock import first_id_at, id_time_ms
 from ringback.errors import NotFound
 from ringback.model import Attempt, AttemptStatus, Endpoint, Message
-from ringback.store.port import AttemptFilter, EndpointStats, MessageFilter, Page, Slice
+from ringback.store.page import Page, Slice
+from ringback.store.port import (
+    AttemptFilter,
+    EndpointStats,
+    MessageFilter,
+)
 from ringback.store.postgres.connection import Connection
 from ringback.store.postgres.database import Database
 from ringback.store.postgres.paging import read_large, walk

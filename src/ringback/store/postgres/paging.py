@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 from msgspec import Struct
 
 from ringback.clock import first_id_at
-from ringback.store.port import PAGE_BYTES_MAX, Page, Slice
+from ringback.store.page import PAGE_BYTES_MAX, Page, Slice
 from ringback.store.postgres.connection import Connection
 
 T = TypeVar("T")

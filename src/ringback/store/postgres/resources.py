@@ -3,7 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from ringback.model import Application, Endpoint, EventType
-from ringback.store.port import IdempotencyKey, Page, Slice
+from ringback.store.page import Page, Slice
+from ringback.store.port import (
+    IdempotencyKey,
+)
 from ringback.store.postgres import apps, endpoints, event_types
 from ringback.store.postgres.connection import Connection
 from ringback.store.postgres.database import Database

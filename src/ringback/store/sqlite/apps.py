@@ -7,7 +7,7 @@ import msgspec
 
 from ringback.errors import Conflict, NotFound
 from ringback.model import Application
-from ringback.store.port import Page, Slice
+from ringback.store.page import Page, Slice
 from ringback.store.sqlite.paging import cut, walk
 from ringback.store.sqlite.rows import app_of, app_row, one
 from ringback.store.sqlite.sql import directed, query

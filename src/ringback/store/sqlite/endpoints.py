@@ -7,7 +7,7 @@ import msgspec
 
 from ringback.errors import BadRequest, Conflict, NotFound
 from ringback.model import Endpoint
-from ringback.store.port import Page, Slice
+from ringback.store.page import Page, Slice
 from ringback.store.sqlite import waiting
 from ringback.store.sqlite.paging import cut, walk
 from ringback.store.sqlite.rows import EndpointRows, one

@@ -7,7 +7,7 @@ import msgspec
 
 from ringback.errors import Conflict, NotFound
 from ringback.model import EventType
-from ringback.store.port import Page, Slice
+from ringback.store.page import Page, Slice
 from ringback.store.sqlite.paging import cut, walk
 from ringback.store.sqlite.rows import event_type_of, event_type_row, one
 from ringback.store.sqlite.sql import as_json, directed, query

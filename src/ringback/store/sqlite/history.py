@@ -7,7 +7,12 @@ from typing import Any, Final
 from ringback.clock import first_id_at, id_time_ms
 from ringback.errors import NotFound
 from ringback.model import Attempt, AttemptStatus, Endpoint, Message
-from ringback.store.port import AttemptFilter, EndpointStats, MessageFilter, Page, Slice
+from ringback.store.page import Page, Slice
+from ringback.store.port import (
+    AttemptFilter,
+    EndpointStats,
+    MessageFilter,
+)
 from ringback.store.sqlite.database import Database
 from ringback.store.sqlite.paging import cut, walk
 from ringback.store.sqlite.rows import attempt_of, message_of, one

@@ -4,7 +4,10 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from ringback.model import Application, Endpoint, EventType
-from ringback.store.port import IdempotencyKey, Page, Slice
+from ringback.store.page import Page, Slice
+from ringback.store.port import (
+    IdempotencyKey,
+)
 from ringback.store.sqlite import apps, endpoints, event_types
 from ringback.store.sqlite.database import Database
 from ringback.store.sqlite.rows import one
