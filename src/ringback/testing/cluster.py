@@ -39,9 +39,9 @@ from ringback.testing.simulation import (
 T = TypeVar("T")
 
 ORGANIZATION: Final = "org_simulated"
-# Of batches whose answer was lost PostgreSQL's store keeps account itself, see its doubt.py; what
-# that is worth is shown on a real server, whose answers are lost on purpose.
-IN_DOUBT: Final = frozenset({"accept", "claim", "hand_off", "join"})
+# A file never loses the answer to a commit, so its store keeps no account of batches in doubt and
+# records nothing twice in the same way. PostgreSQL's does, which is shown on a real server.
+IN_DOUBT: Final = frozenset({"accept", "claim", "hand_off", "record", "join"})
 NOTICE_S: Final = 0.002  # from a commit to the ear of a node
 
 
