@@ -27,7 +27,12 @@ def url() -> Iterator[str]:
     url = server.create_database()
     parts = urlsplit(url)
     limits = f"ALTER ROLE {parts.username} IN DATABASE {parts.path[1:]} SET"
-    settings = ("enable_seqscan = off", "statement_timeout = '30s'", "lock_timeout = '10s'")
+    settings = (
+        "enable_seqscan = off",
+        "statement_timeout = '30s'",
+        "lock_timeout = '10s'",
+        "idle_in_transaction_session_timeout = '1s'",
+    )
     script = "; ".join(f"{limits} {setting}" for setting in settings)
     asyncio.run(Witness(url).execute(script))
     yield url
