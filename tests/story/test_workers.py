@@ -6,6 +6,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ async def whole(us: ServiceProcess) -> None:
 
 def test_a_rolling_restart_loses_and_refuses_nothing(us: ServiceProcess) -> None:
     async def story() -> None:
-        async with Collector() as receiver, us:
+        async with Collector() as receiver, us, AsyncExitStack() as stack:
             await us.start()
             await whole(us)
             before = {process.pid for process in workers(us)}
@@ -71,11 +72,14 @@ def test_a_rolling_restart_loses_and_refuses_nothing(us: ServiceProcess) -> None
                 shop = await Shop.open(caller)
                 await shop.endpoint(receiver.url())
             app_id = shop.path.removeprefix("/app/")
-            shops = [Shop(Caller(us.url, us.token), app_id) for _ in range(8)]
+            callers = [Caller(us.url, us.token) for _ in range(8)]
+            shops = [Shop(await stack.enter_async_context(one), app_id) for one in callers]
             healths = [await one.caller.get("/health") for one in shops]
             assert len({health.json["engine"]["node"] for health in healths}) == 2
             for one in shops:
                 await one.caller.get("/app")
+            # A line is written when its request has been answered.
+            await eventually(lambda: count(us, "request"), lambda seen: seen == 2 + len(shops))
             spread = Counter(line["worker"] for line in logged(us, "request"))
             assert max(spread.values()) - min(spread.values()) <= 2  # the first caller made two
 
