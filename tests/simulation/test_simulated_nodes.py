@@ -353,24 +353,36 @@ def test_a_window_holds_for_all_nodes(nodes: int) -> None:
     run(story, nodes=nodes)
 
 
-def test_an_endpoint_that_is_down_is_not_probed_by_each_node_as_by_one() -> None:
-    probes = {}
-    for nodes in (1, 4):
+@pytest.mark.parametrize("nodes", [2, 4, 8])
+def test_one_node_at_a_time_probes_an_endpoint_that_is_down(nodes: int) -> None:
+    """When that one is killed, the next one's turn comes."""
+    pause_s = SETTINGS.breaker_open_s_max
 
-        async def story(cluster: Cluster, nodes: int = nodes) -> None:
-            up_at_ms = cluster.clock.now_ms() + 900_000
-            down = [("down", lambda _id, now_ms: Answer(200 if now_ms >= up_at_ms else 0), None)]
-            await cluster.populate({name: (receiver, rate) for name, receiver, rate in down})
-            await cluster.clock.sleep(5.0)
-            for number in range(200):
-                await cluster.publish(cluster.nodes[number % nodes], number)
-            await cluster.clock.sleep(1_800.0)
-            assert cluster.missing() == []
-            probes[nodes] = sum(one.at_ms < up_at_ms for one in cluster.arrivals("down"))
+    async def story(cluster: Cluster) -> None:
+        up_at_ms = cluster.clock.now_ms() + 900_000
 
-        settings = replace(SETTINGS, breaker_failures=5, retry_schedule=(10.0,) * 100)
-        run(story, nodes=nodes, settings=settings)
-    assert probes[4] <= 3 * probes[1]
+        def down(_msg_id: str, now_ms: int) -> Answer:
+            return Answer(200 if now_ms >= up_at_ms else 0)
+
+        await cluster.populate({"down": (down, None)})
+        await cluster.clock.sleep(5.0)
+        for number in range(200):
+            await cluster.publish(cluster.nodes[number % nodes], number)
+        await cluster.clock.sleep(295.0)
+        before = len(cluster.arrivals("down"))
+        await cluster.clock.sleep(300.0)
+        probes = cluster.arrivals("down")[before:]
+        # Pauses are half of the longest one at least; each node by itself would probe far more.
+        assert 300 / pause_s - 1 <= len(probes) <= 1.25 * 300 / (pause_s / 2)
+        await next(node for node in cluster.nodes if node.name == probes[-1].node).kill()
+        await cluster.clock.sleep(300.0 + pause_s + 1)
+        first_ms = min(one.at_ms for one in cluster.arrivals("down") if one.status == 200)
+        assert first_ms - up_at_ms <= 1000 * (pause_s + 1)
+        await cluster.clock.sleep(900.0)
+        assert cluster.missing() == []
+
+    settings = replace(SETTINGS, breaker_failures=5, retry_schedule=(10.0,) * 100)
+    run(story, nodes=nodes, settings=settings)
 
 
 # ---- what they tell one another -----------------------------------------------------------------

@@ -51,12 +51,35 @@ def test_a_success_is_told_to_who_waits_for_it() -> None:
         shop = plan("shop")
         stage.offer(shop, 1)
         await stage.end(1)
-        stage.dispatcher.watch(shop.endpoint.id)
+        stage.dispatcher.down(shop.endpoint.id, 5.0)
         assert stage.health == []
         for status in (500, 200, 200):
             stage.offer(shop, 1)
             await stage.end(1, status=status)
         assert stage.health == [True]
+
+    run(story)
+
+
+def test_a_probe_in_vain_is_told_and_makes_others_pause() -> None:
+    async def story(stage: Stage) -> None:
+        shop = plan("shop")
+        endpoint_id = shop.endpoint.id
+        stage.offer(shop, 5)
+        for _ in range(5):
+            await stage.end(1, status=503)
+        first_s = stage.dispatcher.room(endpoint_id)[1]
+        await stage.clock.sleep(first_s)
+        stage.offer(shop, 1)
+        await stage.end(1, status=503)
+        assert stage.health == [False, False]
+        own_s = stage.dispatcher.room(endpoint_id)[1]
+        await stage.clock.sleep(own_s)
+        stage.offer(shop, 1)
+        stage.dispatcher.pause()
+        stage.dispatcher.down(endpoint_id, own_s)
+        assert stage.dispatcher.room(endpoint_id) == (0, own_s)
+        assert stage.health == [False, False]  # who hears it does not tell it again
 
     run(story)
 

@@ -15,6 +15,8 @@ from ringback.rules.health import (
     Symptom,
     is_telling,
     is_trouble,
+    probed,
+    shared,
     should_disable,
     symptom,
     troubled,
@@ -252,6 +254,41 @@ class Outage(RuleBasedStateMachine):
 
 
 TestOutage = Outage.TestCase
+
+
+# ---- among several nodes ------------------------------------------------------------------------
+
+
+@given(st.integers(1, 200), pauses, pauses)
+def test_turns_differ_and_end_within_the_longest_pause_of_one_node(
+    nodes: int, open_s: float, open_s_max: float
+) -> None:
+    alone = BreakerRules(1, open_s, open_s_max)
+    ends_s = []
+    for rank in range(nodes):
+        rules = shared(alone, nodes=nodes, rank=rank)
+        breaker = opened(rules)
+        for _ in range(12):
+            breaker = troubled(breaker, rules, Symptom.ABSENCE, now_s=breaker.open_until_s)
+        ends_s.append(probed(breaker, rules, open_s_max, now_s=0.0).open_until_s)
+    assert ends_s == sorted(set(ends_s))
+    assert ends_s[-1] <= open_s_max * (1 + 1e-9)
+    assert shared(alone, nodes=1, rank=0) == alone
+
+
+def test_a_probe_of_another_node_counts_as_ones_own() -> None:
+    second = shared(RULES, nodes=2, rank=1)
+    breaker = probed(opened(second), second, 10.0, now_s=7.0)
+    assert (breaker.pause_s, breaker.open_until_s) == (10.0, 7.0 + 10.0 + second.turn_s)
+    again = probed(breaker, second, 5.0, now_s=8.0)
+    assert again.pause_s == 10.0
+
+
+def test_who_has_seen_no_failure_believes_nobody_that_an_endpoint_is_down() -> None:
+    assert probed(CLOSED, RULES, 5.0, now_s=0.0) is CLOSED
+    doubtful = troubled(CLOSED, RULES, Symptom.ABSENCE, now_s=0.0)
+    assert doubtful.is_closed
+    assert not probed(doubtful, RULES, 5.0, now_s=0.0).is_closed
 
 
 # ---- giving up on an endpoint -------------------------------------------------------------------

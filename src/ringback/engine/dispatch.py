@@ -35,7 +35,7 @@ EVICT_SHARE = 1 / 16  # of `lanes_max` is forgotten at once: looking for idle on
 
 class Dispatcher:
     """`send` makes one attempt and never raises; `give_back` returns jobs to the database;
-    `on_health` is told when an endpoint is down, and when it is well again."""
+    `on_health` is told when an endpoint is given a pause, and when it is well again."""
 
     def __init__(
         self,
@@ -361,17 +361,27 @@ class Dispatcher:
             self._move_breaker(lane, health.on_trial(lane.breaker))
             self.pump(lane)
 
-    def watch(self, endpoint_id: str) -> None:
-        """Another node pauses: a success here is worth telling, even the first of many."""
+    def down(self, endpoint_id: str, pause_s: float) -> None:
+        """A node has probed in vain, or found an endpoint down, and pauses for so long."""
         lane = self._lanes.get(endpoint_id)
-        if lane is not None and lane.breaker.is_closed:
+        if lane is None:
+            return
+        now_s = self._clock.monotonic()
+        breaker = health.probed(lane.breaker, self._part.breaker, pause_s, now_s=now_s)
+        if breaker.is_closed:  # then a success here is worth telling, even the first of many
             lane.is_watched = True
-            lane.breaker = replace(lane.breaker)  # not CLOSED itself, which success leaves alone
+            lane.breaker = replace(breaker)  # not CLOSED itself, which success leaves alone
+            return
+        lane.breaker = breaker
+        lane.closed_until_s = max(lane.paused_until_s, breaker.open_until_s)
+        self._return_queue(lane)
 
     def _move_breaker(self, lane: Lane, breaker: Breaker) -> None:
-        was_closed, lane.breaker = lane.breaker.is_closed, breaker
+        was, lane.breaker = lane.breaker, breaker
         lane.closed_until_s = max(lane.paused_until_s, breaker.open_until_s)
-        if was_closed != breaker.is_closed or (lane.is_watched and breaker is CLOSED):
+        has_opened = breaker.open_until_s > was.open_until_s
+        is_well = breaker.is_closed and (lane.is_watched or not was.is_closed)
+        if has_opened or (is_well and breaker is CLOSED):
             lane.is_watched = False
             self._on_health(lane)
 

@@ -99,7 +99,7 @@ class Engine:
                 NoticeKind.CHANGED: self._hear_change,
                 NoticeKind.DUE: self._hear_due,
                 NoticeKind.TASK: lambda _: self.tender.look_for_tasks(),
-                NoticeKind.DOWN: lambda notice: self.dispatcher.watch(notice.subject),
+                NoticeKind.DOWN: self._hear_down,
                 NoticeKind.WELL: lambda notice: self.dispatcher.well(notice.subject),
                 NoticeKind.MEMBERS: self._hear_members,
                 NoticeKind.MISSED: lambda _: self._catch_up(),
@@ -320,7 +320,7 @@ class Engine:
             self.claimer.wake()
 
     def _tell_health(self, lane: Lane) -> None:
-        self.herald.health(lane.plan.endpoint.id, is_well=lane.breaker.is_closed)
+        self.herald.health(lane.plan.endpoint.id, pause_s=lane.breaker.pause_s)
 
     def _look_for_work(self) -> None:
         self.claimer.wake()
@@ -367,6 +367,9 @@ class Engine:
 
     def _hear_change(self, notice: Notice) -> None:
         self.changes.hear(notice.subject, notice.version)
+
+    def _hear_down(self, notice: Notice) -> None:
+        self.dispatcher.down(notice.subject, notice.pause_ms / 1000)
 
     def _hear_members(self, notice: Notice) -> None:
         """Whoever leaves has given back what waited in its memory."""

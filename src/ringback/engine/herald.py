@@ -43,7 +43,7 @@ class Herald:
         self._due = 0
         self._has_task = False
         self._is_back = False
-        self._health: dict[str, bool] = {}
+        self._pauses_s: dict[str, float] = {}
         self._turn = 0
 
     def due(self, count: int) -> None:
@@ -61,10 +61,11 @@ class Herald:
         self._has_task = True
         self._wake.set()
 
-    def health(self, endpoint_id: str, *, is_well: bool) -> None:
-        """An endpoint is down; or it has answered, so nobody need wait for his own probe."""
-        if len(self._health) < ENDPOINTS_MAX or endpoint_id in self._health:
-            self._health[endpoint_id] = is_well
+    def health(self, endpoint_id: str, *, pause_s: float) -> None:
+        """An endpoint is down, and nobody need probe it for so long; or it has answered, so nobody
+        need wait for his own probe (0)."""
+        if len(self._pauses_s) < ENDPOINTS_MAX or endpoint_id in self._pauses_s:
+            self._pauses_s[endpoint_id] = pause_s
             self._wake.set()
 
     async def listen(self) -> None:
@@ -82,7 +83,7 @@ class Herald:
             await self._clock.sleep(TELL_EVERY_S)
 
     async def _tell(self) -> None:
-        due, health = self._due, self._health
+        due, pauses_s = self._due, self._pauses_s
         kinds = [
             kind
             for kind, is_so in (
@@ -91,16 +92,16 @@ class Herald:
             )
             if is_so
         ]
-        self._due, self._has_task, self._is_back, self._health = 0, False, False, {}
+        self._due, self._has_task, self._is_back, self._pauses_s = 0, False, False, {}
         if self._tenure.standing.node_count < 2:
             return
         for kind in kinds:
             await self._notices.tell(Notice(kind))
-        if well := [endpoint_id for endpoint_id, is_well in health.items() if is_well]:
+        if well := [endpoint_id for endpoint_id, pause_s in pauses_s.items() if not pause_s]:
             await self._hasten(well)
-        for endpoint_id, is_well in health.items():
-            kind = NoticeKind.WELL if is_well else NoticeKind.DOWN
-            await self._notices.tell(Notice(kind, endpoint_id))
+        for endpoint_id, pause_s in pauses_s.items():
+            kind = NoticeKind.DOWN if pause_s else NoticeKind.WELL
+            await self._notices.tell(Notice(kind, endpoint_id, pause_ms=round(pause_s * 1000)))
         if due and (epochs := self._asked(due)):
             await self._notices.tell(Notice(NoticeKind.DUE, epochs=epochs))
 

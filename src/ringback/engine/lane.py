@@ -33,7 +33,8 @@ def part_of(settings: Settings, *, nodes: int, rank: int) -> Part:
     breaker = BreakerRules(
         settings.breaker_failures, settings.breaker_open_s, settings.breaker_open_s_max
     )
-    return Part(window_max, min(window_start, window_max), health.shared(breaker, rank))
+    shared = health.shared(breaker, nodes=nodes, rank=rank)
+    return Part(window_max, min(window_start, window_max), shared)
 
 
 class Batch:

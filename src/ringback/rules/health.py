@@ -55,9 +55,13 @@ class Breaker(Struct, frozen=True):
 
 
 class BreakerRules(Struct, frozen=True):
+    """`open_s` is the first pause, `open_s_max` the longest. `turn_s` comes on top of each: other
+    nodes probe before this one, see `shared`."""
+
     failures: int
     open_s: float
     open_s_max: float
+    turn_s: float = 0.0
 
 
 CLOSED: Final = Breaker()
@@ -98,11 +102,19 @@ def troubled(
     if min(began_s, now_s) < breaker.open_until_s:
         return breaker
     if not breaker.is_closed and what is not Symptom.FAULT:
-        return _opened(min(breaker.pause_s * 2, rules.open_s_max), now_s)
+        return _opened(breaker.pause_s * 2, rules, now_s)
     failures = breaker.failures + 1
     if failures < rules.failures:
         return Breaker(failures, breaker.open_until_s, breaker.pause_s)
-    return _opened(min(rules.open_s, rules.open_s_max), now_s)
+    return _opened(rules.open_s, rules, now_s)
+
+
+def probed(breaker: Breaker, rules: BreakerRules, pause_s: float, *, now_s: float) -> Breaker:
+    """Another node has found the endpoint down, or probed it in vain, and pauses for `pause_s`. So
+    does this one, unless it has seen no failure itself. No pause gets shorter by that."""
+    if breaker.is_closed and not breaker.failures:
+        return breaker
+    return _opened(max(pause_s, breaker.pause_s), rules, now_s)
 
 
 def on_trial(breaker: Breaker) -> Breaker:
@@ -110,15 +122,18 @@ def on_trial(breaker: Breaker) -> Breaker:
     return Breaker(breaker.failures, 0.0, breaker.pause_s)
 
 
-def shared(rules: BreakerRules, rank: int) -> BreakerRules:
-    """Several nodes probe. The first of them (`rank` 0) does as if it were alone; each further one
-    pauses longer, so that they don't all probe at once: whoever gets an answer tells the others."""
-    open_s = min(rules.open_s * (rank + 1), rules.open_s_max)
-    return BreakerRules(rules.failures, open_s, rules.open_s_max)
+def shared(rules: BreakerRules, *, nodes: int, rank: int) -> BreakerRules:
+    """Several nodes, of which one probes. The first (`rank` 0) has the first turn, and each further
+    one pauses a little longer, so it probes only if those before it did not: whoever probes tells
+    the others. With its turn no pause is longer than one node's may be."""
+    turn_s = min(rules.open_s, rules.open_s_max / (2 * nodes))
+    open_s_max = rules.open_s_max - (nodes - 1) * turn_s
+    return BreakerRules(rules.failures, rules.open_s, open_s_max, rank * turn_s)
 
 
-def _opened(pause_s: float, now_s: float) -> Breaker:
-    return Breaker(0, now_s + pause_s, pause_s)
+def _opened(pause_s: float, rules: BreakerRules, now_s: float) -> Breaker:
+    pause_s = min(pause_s, rules.open_s_max)
+    return Breaker(0, now_s + pause_s + rules.turn_s, pause_s)
 
 
 def should_disable(failing_since_ms: int | None, now_ms: int, after_h: float) -> bool:

@@ -116,7 +116,7 @@ class NoticeKind(StrEnum):
     CHANGED = "changed"  # an application (`subject`) has this `version` now
     DUE = "due"  # something waits that the nodes in `epochs` are asked to claim
     TASK = "task"  # there is a new background task
-    DOWN = "down"  # an endpoint (`subject`) is given a pause by some node
+    DOWN = "down"  # an endpoint (`subject`) is down: a node pauses for `pause_ms`
     WELL = "well"  # such an endpoint has answered
     MEMBERS = "members"  # a node has come or gone
     MISSED = "missed"  # from the store itself: notices may have been lost
@@ -127,6 +127,7 @@ class Notice(Struct, frozen=True, array_like=True):
     subject: str = ""
     version: int = 0
     epochs: tuple[int, ...] = ()
+    pause_ms: int = 0
 
 
 class Notices(Protocol):
