@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import asyncpg  # type: ignore[import-untyped]
 import pytest
 
 from ringback.clock import Clock
@@ -119,3 +120,28 @@ def test_a_server_that_could_not_be_reached_is_not_asked_again_at_once() -> None
 
     asyncio.run(run())
     assert tries == 1
+
+
+def test_who_is_stopped_while_connecting_leaves_nothing_open(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    is_made = asyncio.Event()
+    really = asyncpg.connect
+
+    async def noted(*args: Any, **options: Any) -> Any:
+        made.append(await really(*args, **options))
+        is_made.set()
+        return made[-1]
+
+    monkeypatch.setattr(asyncpg, "connect", noted)
+
+    async def run() -> None:
+        connecting = asyncio.create_task(connect(Settings(database=url)))
+        await is_made.wait()
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        assert made[0].is_closed()
+
+    asyncio.run(run())

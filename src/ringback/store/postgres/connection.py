@@ -2,8 +2,8 @@
 
 The only module that imports asyncpg's connecting side. Every connection has an application name, a
 limit on how long a statement may run, on how long it may wait for a lock, and on how long a
-transaction may stand still. Behind PgBouncer those
-cannot be set when connecting: there the role has to have them.
+transaction may stand still. Behind PgBouncer those cannot be set when connecting: there the role
+has to have them.
 
 The URL may name several servers, of which one takes writes at a time. No connection is ever to one
 that does not: a standby that is asked is left at once, one that was promoted is found.
@@ -123,6 +123,9 @@ async def _checked(connection: Connection, url: str) -> Connection:
         connection.terminate()
         fault = translated(error)
         raise fault if isinstance(fault, StoreError) else error from error
+    except BaseException:  # who stops while we are asking must not leave it open
+        connection.terminate()
+        raise
     if version >= OLDEST_SERVER and encoding == "UTF8" and not is_standby:
         return connection
     connection.terminate()

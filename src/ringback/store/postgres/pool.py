@@ -89,12 +89,15 @@ class Pool:
         self._is_closed = True
         for connection in list(self._lent):
             connection.terminate()
-        while self._idle:
-            connection = self._idle.pop()
-            try:
-                await connection.close(timeout=within_s)
-            except Exception:
-                connection.terminate()
+        try:
+            while self._idle:
+                connection = self._idle.pop()
+                try:
+                    await connection.close(timeout=within_s)
+                except Exception:
+                    connection.terminate()
+        finally:
+            self.forget_idle()
 
     async def _take(self) -> Connection:
         while self._idle:
