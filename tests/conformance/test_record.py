@@ -1,5 +1,7 @@
 """`Path.record`: attempts, retries, health, and disabling."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -70,6 +72,67 @@ def test_what_was_given_back_does_not_come_back_twice(world: World) -> None:
     assert world.adopt() == 2
     assert world.claim_all(endpoint) == [back.delivery]
     assert world.claim_all(other) == [delivery(message, other)]
+
+
+@pytest.mark.parametrize("count", [1, 7, 600])
+def test_recording_again_brings_back_nothing_that_went_on(world: World, count: int) -> None:
+    """What a caller does who missed the answer; the waiting rows may be claimed meanwhile."""
+    app = world.app()
+    endpoint = world.endpoint(app)
+    messages = [world.message(app) for _ in range(count)]
+    world.accept(*(world.routed(one, app, now=[endpoint]) for one in messages))
+    failures = [world.failure(one, endpoint, next_at_ms=world.clock.at_ms) for one in messages]
+    again = [
+        Waiting(delivery(one, endpoint, attempts_made=1), world.clock.at_ms, world.batch_id)
+        for one in messages
+    ]
+    what: dict[str, Any] = {"waiting": again, "finished_batches": [world.batch_id]}
+    world.record(*failures, **what)
+    assert world.claim_all(endpoint) == [one.delivery for one in again]
+    world.record(*failures, **what)
+    assert world.claim_all(endpoint) == []
+    found = world.run(world.store.history.endpoint_stats(endpoint.id, since_ms=0, until_ms=2**53))
+    assert (found.fail, found.sending) == (count, 0)
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+def test_giving_back_again_brings_back_nothing_that_went_on(world: World, is_last: bool) -> None:
+    app = world.app()
+    endpoint, other = world.endpoint(app), world.endpoint(app)
+    message = world.sent(app, endpoint) if is_last else world.sent(app, endpoint, other)
+    back = Waiting(delivery(message, endpoint), world.clock.at_ms, world.batch_id)
+    finished = [world.batch_id] if is_last else []
+    world.record(waiting=[back], finished_batches=finished)
+    assert world.claim_all(endpoint) == [back.delivery]
+    world.record(waiting=[back], finished_batches=finished)
+    assert world.claim_all(endpoint) == []
+    world.crash()
+    world.adopt()
+    assert world.claim_all(endpoint) == [back.delivery]
+
+
+def test_recording_again_undoes_nothing_that_happened_since(world: World) -> None:
+    """Neither the health of an endpoint, nor what somebody made of one that was disabled."""
+    app = world.app()
+    endpoint, other = world.endpoint(app), world.endpoint(app)
+    message = world.sent(app, endpoint, other)
+    failure = world.failure(message, endpoint)
+    what: dict[str, Any] = {
+        "waiting": [Waiting(delivery(message, other), world.clock.at_ms, world.batch_id)],
+        "health": [Health(endpoint.id, 123)],
+        "disable": [Disable(endpoint.id, endpoint.version, world.clock.at_ms)],
+        "finished_batches": [world.batch_id],
+    }
+    world.record(failure, **what)
+    world.record(health=[Health(endpoint.id, None)])
+    _change(world, endpoint, is_disabled=False)
+    version = world.version(app)
+    world.record(failure, **what)
+    found = _endpoint(world, endpoint)
+    assert (found.failing_since_ms, found.is_disabled) == (None, False)
+    assert world.version(app) == version
+    assert world.claim_all(other) == [delivery(message, other)]
+    assert world.claim_all(other) == []
 
 
 def test_a_manual_resend_in_flight_is_told_from_the_first_attempt(world: World) -> None:

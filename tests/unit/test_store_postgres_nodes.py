@@ -319,22 +319,6 @@ def test_a_claim_of_which_the_answer_was_lost_comes_back(nodes: Nodes) -> None:
     assert nodes.one.adopt() == 0
 
 
-def test_recording_again_records_nothing_twice(nodes: Nodes) -> None:
-    """What the engine does when the answer was lost."""
-    app = nodes.one.app()
-    endpoint, other = nodes.one.endpoint(app), nodes.one.endpoint(app)
-    message = nodes.one.sent(app, endpoint, other)
-    batch_id = nodes.one.batch_id
-    failure = nodes.one.failure(message, endpoint, next_at_ms=nodes.clock.at_ms)
-    again = Waiting(delivery(message, endpoint, attempts_made=1), nodes.clock.at_ms, batch_id)
-    back = Waiting(delivery(message, other), nodes.clock.at_ms, batch_id)
-    for _ in range(2):
-        nodes.one.record(failure, waiting=[again])
-        nodes.one.record(waiting=[back], finished_batches=[batch_id])
-    assert nodes.one.claim_all(endpoint) == [again.delivery]
-    assert nodes.one.claim_all(other) == [back.delivery]
-
-
 def lose_answer(store: PostgresStore, *, is_committed: bool) -> None:
     """The next statement is run or not, and then its connection is gone."""
     path = store._database

@@ -3,13 +3,17 @@
 What follows an attempt is left out of its batch by the attempt itself, which names the batch. A
 delivery that goes back to waiting without an attempt is taken out of the batch row: the waiting row
 may have been claimed and be gone by the time somebody adopts the batch.
+
+Recording the same again changes nothing, so a caller who missed the answer may just repeat it:
+attempts are known by their ids, what went back without one by the batch that has it no longer.
 """
 
 import sqlite3
+from collections.abc import Sequence
 
 from ringback.clock import first_id_at
 from ringback.model import Attempt, Delivery
-from ringback.store.port import Disable, Lease, Record
+from ringback.store.port import Disable, Lease, Record, Waiting
 from ringback.store.sqlite import waiting
 from ringback.store.sqlite.accept import fenced
 from ringback.store.sqlite.rows import attempt_row, batch_text, deliveries_of
@@ -21,10 +25,10 @@ Fulfilment = tuple[int, str, str, int]  # batch, message, endpoint, trigger
 def record(connection: sqlite3.Connection, lease: Lease, what: Record) -> None:
     """See `port.Path.record`. Raises before its first write or not at all."""
     check_lease(connection, lease)
-    insert(connection, "insert_attempts", [attempt_row(attempt) for attempt in what.attempts])
+    if not _insert(connection, what.attempts):
+        return
     if what.waiting:
-        _shorten_batches(connection, what)
-        waiting.put(connection, what.waiting)
+        waiting.put(connection, _still_to_wait(connection, what))
     if what.finished_batches:
         connection.execute(query("delete_batches"), (as_json(what.finished_batches),))
     if what.health:
@@ -45,28 +49,47 @@ def fulfilment(batch_id: int, one: Delivery | Attempt) -> Fulfilment:
     return batch_id, one.msg_id, one.endpoint_id, int(one.trigger)
 
 
-def _shorten_batches(connection: sqlite3.Connection, what: Record) -> None:
-    """Take returned deliveries out of batches that go on."""
+def _insert(connection: sqlite3.Connection, attempts: Sequence[Attempt]) -> bool:
+    """False if they are there: they were written together with all that follows from them."""
+    try:
+        insert(connection, "insert_attempts", [attempt_row(attempt) for attempt in attempts])
+    except sqlite3.IntegrityError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+            raise
+        return False
+    return True
+
+
+def _still_to_wait(connection: sqlite3.Connection, what: Record) -> Sequence[Waiting]:
+    """What follows an attempt, and what goes back without one if its batch still has it."""
     returned = _returned(what)
     if not returned:
-        return
+        return what.waiting
+    held = _shorten_batches(connection, returned)
+    return [one for one in what.waiting if _of(one) not in returned or _of(one) in held]
+
+
+def _shorten_batches(connection: sqlite3.Connection, returned: set[Fulfilment]) -> set[Fulfilment]:
+    """Take returned deliveries out of their batches; those that were still there."""
+    held: set[Fulfilment] = set()
     batch_ids = as_json({batch_id for batch_id, *_ in returned})
     for batch_id, text in connection.execute(query("read_batches"), (batch_ids,)).fetchall():
         deliveries = deliveries_of(text)
         rest = [one for one in deliveries if fulfilment(batch_id, one) not in returned]
+        held |= {fulfilment(batch_id, one) for one in deliveries} & returned
         if len(rest) < len(deliveries):
             connection.execute(query("update_batch"), (batch_text(rest), batch_id))
+    return held
 
 
 def _returned(what: Record) -> set[Fulfilment]:
     """Which deliveries wait again without an attempt, in this record, for their batch."""
-    finished = {0, *what.finished_batches}
-    returned = {
-        fulfilment(one.batch_id, one.delivery)
-        for one in what.waiting
-        if one.batch_id not in finished
-    }
+    returned = {_of(one) for one in what.waiting if one.batch_id}
     return returned - {fulfilment(one.batch_id, one) for one in what.attempts}
+
+
+def _of(one: Waiting) -> Fulfilment:
+    return fulfilment(one.batch_id, one.delivery)
 
 
 def _disable(connection: sqlite3.Connection, disable: Disable) -> None:

@@ -81,8 +81,9 @@ CREATE INDEX message_payload_expiry ON message (payload_expires_at_ms)
     WHERE payload_expires_at_ms <> 0 AND payload IS NOT NULL;
 
 -- Append-only, in order of recording. The application is the endpoint's. Status rides in the first
--- index so that counting and filtering by it reads no rows; failures have an index of their own, so
--- that finding the few among many successes costs by their number.
+-- index so that counting and filtering by it reads no rows; the second one also tells that an attempt
+-- is recorded already; failures have an index of their own, so that finding the few among many
+-- successes costs by their number.
 CREATE TABLE attempt (
     seq              INTEGER PRIMARY KEY,
     id               TEXT NOT NULL,
@@ -102,7 +103,7 @@ CREATE TABLE attempt (
     response         BLOB NOT NULL
 ) STRICT;
 CREATE INDEX attempt_by_endpoint ON attempt (endpoint_id, id, status);
-CREATE INDEX attempt_by_message ON attempt (msg_id, endpoint_id, id);
+CREATE UNIQUE INDEX attempt_by_message ON attempt (msg_id, endpoint_id, id);
 CREATE INDEX attempt_failed ON attempt (endpoint_id, msg_id) WHERE status = 2;
 
 -- What is being sent, one row a batch: deliveries as JSON, see batches.py.
