@@ -1,16 +1,14 @@
 """What every message goes through: the `Path` of the port.
 
 Hot: accepting, recording and claiming are one round trip each. When the answer to one of them is
-lost, see doubt.py.
+lost, see `store.doubt`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
-from ringback.errors import StoreError, StoreUnavailable
 from ringback.model import Delivery, Message
+from ringback.store.doubt import Doubts
 from ringback.store.port import (
-    AcceptOutcome,
     AcceptResult,
     Claimed,
     DueLane,
@@ -26,13 +24,9 @@ from ringback.store.postgres import waiting as lanes
 from ringback.store.postgres.accept import accept, write_batch
 from ringback.store.postgres.connection import Connection
 from ringback.store.postgres.database import Database
-from ringback.store.postgres.doubt import Doubts
-from ringback.store.postgres.faults import may_be_committed
 from ringback.store.postgres.record import hold_lease, record
 from ringback.store.postgres.rows import app_of, message_of, one
 from ringback.store.postgres.sql import query
-
-T = TypeVar("T")
 
 
 class PostgresPath:
@@ -43,31 +37,19 @@ class PostgresPath:
     async def accept(
         self, lease: Lease, batch_id: int, messages: Sequence[NewMessage]
     ) -> list[AcceptResult]:
-        try:
-            return await accept(self._database, lease, batch_id, messages)
-        except StoreUnavailable as error:
-            if not may_be_committed(error):
-                raise
-            self._doubts.add(batch_id)
-            found = await self._found(messages)
-            if not found:
-                raise
-        # It was committed. Who was refused, and why, is not known any more: route again.
-        self._doubts.resolve(batch_id)
-        return [
-            AcceptResult(
-                AcceptOutcome.ACCEPTED if new.message.id in found else AcceptOutcome.STALE,
-                new.message.id,
-            )
-            for new in messages
-        ]
+        return await self._doubts.accept(
+            batch_id,
+            messages,
+            write=lambda: accept(self._database, lease, batch_id, messages),
+            find=lambda: self._find(messages),
+        )
 
     async def hand_off(self, lease: Lease, batch_id: int, deliveries: Sequence[Delivery]) -> None:
         async def run(connection: Connection) -> None:
             await hold_lease(connection, lease)
             await write_batch(connection, lease, batch_id, deliveries)
 
-        await self._in_doubt(batch_id, lambda: self._database.write(run))
+        await self._doubts.write(batch_id, lambda: self._database.write(run))
 
     async def park(self, waiting: Sequence[Waiting]) -> None:
         await self._database.write(lambda connection: lanes.put(connection, waiting))
@@ -87,7 +69,7 @@ class PostgresPath:
     async def claim(
         self, lease: Lease, batch_id: int, takes: Sequence[Take], *, now_ms: int
     ) -> list[Claimed]:
-        return await self._in_doubt(
+        return await self._doubts.write(
             batch_id, lambda: claims.claim(self._database, lease, batch_id, takes, now_ms=now_ms)
         )
 
@@ -98,15 +80,13 @@ class PostgresPath:
         await self._database.call(query("update_lanes"), list(endpoint_ids))
 
     async def adopt(self, lease: Lease, *, now_ms: int, limit: int) -> int:
-        lost = self._doubts.current()
-        adopted = await self._database.write(
-            lambda connection: claims.adopt(
-                connection, lease, now_ms=now_ms, limit=limit, lost=lost
+        return await self._doubts.adopt(
+            lambda lost: self._database.write(
+                lambda connection: claims.adopt(
+                    connection, lease, now_ms=now_ms, limit=limit, lost=lost
+                )
             )
         )
-        for batch_id in adopted:
-            self._doubts.resolve(batch_id)
-        return len(adopted)
 
     async def routing(self, org_id: str, app_ref: str) -> Routing | None:
         return await self._routing("read_app", org_id, app_ref)
@@ -137,21 +117,10 @@ class PostgresPath:
 
         return await self._database.look_up(run)
 
-    async def _in_doubt(self, batch_id: int, write: Callable[[], Awaitable[T]]) -> T:
-        try:
-            return await write()
-        except StoreUnavailable as error:
-            if may_be_committed(error):
-                self._doubts.add(batch_id)
-            raise
-
-    async def _found(self, messages: Sequence[NewMessage]) -> set[str]:
-        """Which of the messages are there; none, if that cannot be said."""
+    async def _find(self, messages: Sequence[NewMessage]) -> set[str]:
+        """Which of the messages are there."""
         refs = [(new.message.app_id, new.message.id) for new in messages]
-        try:
-            rows = await self._database.call(query("find_messages"), *_wanted(refs))
-        except StoreError:
-            return set()
+        rows = await self._database.call(query("find_messages"), *_wanted(refs))
         return {message_id for (message_id,) in rows}
 
 

@@ -8,11 +8,17 @@ from ringback.config import Settings
 from ringback.errors import StoreError
 from ringback.sign.sealing import Sealer
 from ringback.store import port
+from ringback.store.doubt import Doubts
 from ringback.store.nodes import Nodes, Notices
 from ringback.store.postgres.connection import Connection, Servers
 from ringback.store.postgres.database import Database
-from ringback.store.postgres.doubt import Doubts
-from ringback.store.postgres.faults import FAULTS, is_forbidden, is_locked, translated
+from ringback.store.postgres.faults import (
+    FAULTS,
+    is_forbidden,
+    is_locked,
+    may_be_committed,
+    translated,
+)
 from ringback.store.postgres.history import PostgresHistory
 from ringback.store.postgres.migrate import migrate
 from ringback.store.postgres.nodes import PostgresNodes
@@ -43,7 +49,7 @@ class PostgresStore:
     def __init__(self, database: Database, leases: Database, settings: Settings) -> None:
         self._database = database
         self._leases = leases
-        doubts = Doubts(database.clock)
+        doubts = Doubts(database.clock, may_be_committed)
         self.path: port.Path = PostgresPath(database, doubts)
         self.nodes: Nodes = PostgresNodes(database, leases)
         self.notices: Notices = PostgresNotices(database, settings)

@@ -1,7 +1,7 @@
 """The transactions that bring waiting deliveries, and those of dead nodes, back into flight."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -62,17 +62,27 @@ def postpone(connection: sqlite3.Connection, due_at_ms: Mapping[str, int]) -> No
 
 
 def adopt(
-    connection: sqlite3.Connection, lease: Lease, *, now_ms: int, at_ms: int, limit: int
-) -> int:
-    """See `port.Path.adopt`. Whoever is adopted from is fenced before anything else.
+    connection: sqlite3.Connection,
+    lease: Lease,
+    *,
+    now_ms: int,
+    at_ms: int,
+    limit: int,
+    lost: Collection[int],
+) -> list[int]:
+    """See `port.Path.adopt`; the ids of the batches that were adopted.
 
-    `at_ms` is the database's clock, `now_ms` that of the node.
+    Whoever is adopted from is fenced before anything else. `at_ms` is the database's clock,
+    `now_ms` that of the node. `lost` are batches of this node that it does not know to have been
+    written, and sends nothing of.
     """
     check_lease(connection, lease)
     connection.execute(query("fence_nodes"), (at_ms, lease.epoch))
     orphans = [
         (batch_id, deliveries_of(text))
-        for batch_id, text in connection.execute(query("list_orphans"), (limit,))
+        for batch_id, text in connection.execute(
+            query("list_orphans"), (lease.epoch, as_json(lost), limit)
+        )
     ]
     if orphans:
         attempted = _attempted(connection, orphans)
@@ -87,7 +97,7 @@ def adopt(
         finished = as_json([batch_id for batch_id, _ in orphans])
         connection.execute(query("delete_batches"), (finished,))
     connection.execute(query("delete_nodes"))
-    return len(orphans)
+    return [batch_id for batch_id, _ in orphans]
 
 
 def _attempted(

@@ -1,7 +1,7 @@
 """What every message goes through: the `Path` of the port."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ringback.model import Delivery, Message
 from ringback.store.port import (
@@ -91,9 +91,21 @@ class SqlitePath:
         await self._database.write(lambda connection: lanes.correct_lanes(connection, endpoint_ids))
 
     async def adopt(self, lease: Lease, *, now_ms: int, limit: int) -> int:
+        return len(await self.adopt_batches(lease, now_ms=now_ms, limit=limit, lost=()))
+
+    async def adopt_batches(
+        self, lease: Lease, *, now_ms: int, limit: int, lost: Collection[int]
+    ) -> list[int]:
+        """The ids of what was adopted. No answer of a file is `lost`, but in simulations that let
+        it stand for a database far away."""
         return await self._database.write(
             lambda connection: claims.adopt(
-                connection, lease, now_ms=now_ms, at_ms=self._database.clock.now_ms(), limit=limit
+                connection,
+                lease,
+                now_ms=now_ms,
+                at_ms=self._database.clock.now_ms(),
+                limit=limit,
+                lost=lost,
             )
         )
 
