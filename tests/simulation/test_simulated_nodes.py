@@ -1,37 +1,23 @@
-"""Several nodes on one database in virtual time: paused, killed, cut off, with wrong clocks.
+"""Several nodes on one database in virtual time: stopped, cut off, with wrong clocks.
 
 What must hold whatever the seed:
 
-    no accepted message is lost, however many nodes die
     nobody sends whose lease does not stand in the database, not even a node that has just woken up
     rates and windows hold for all nodes together
-    there is never more than one leader, and soon there is one again
     nothing is sent twice by a node that was stopped
+
+What befalls them at random is in `test_simulated_mishaps`.
 """
 
-import asyncio
-import itertools
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable
 
 import pytest
 from msgspec.structs import replace
 
-from ringback.config import Settings
-from ringback.testing.cluster import Cluster, Node
-from ringback.testing.simulation import Answer, Arrival, Receiver, SimulatedClock, simulate
+from ringback.testing.cluster import SETTINGS, Cluster, Node, run
+from ringback.testing.simulation import Answer, Arrival, Receiver
 
-SETTINGS = Settings(
-    retry_schedule=(2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0),
-    endpoint_disable_after_h=0,
-    inflight_per_endpoint_max=16,
-    inflight_per_endpoint_start=8,
-    lane_queue_max=40,
-    breaker_open_s_max=30.0,
-    tend_every_s=1.0,
-    lease_s=10.0,
-)
 RATE = 20
 RUNS = int(os.environ.get("RINGBACK_TEST_RUNS", "8"))
 
@@ -42,122 +28,6 @@ def healthy(_msg_id: str, _now_ms: int) -> Answer:
 
 def slow(_msg_id: str, _now_ms: int) -> Answer:
     return Answer(200, delay_s=0.5)
-
-
-def flaky(clock: SimulatedClock) -> Receiver:
-    """Three in ten fail; a message no more often than it has retries, else it may fail for good."""
-    failures = Counter[str]()
-
-    def receive(msg_id: str, _now_ms: int) -> Answer:
-        if failures[msg_id] < len(SETTINGS.retry_schedule) and clock.seeded.random() < 0.3:
-            failures[msg_id] += 1
-            return Answer(clock.seeded.choice([0, 429, 500, 503]), clock.seeded.random())
-        return Answer(200, clock.seeded.random())
-
-    return receive
-
-
-def run(
-    story: Callable[[Cluster], Awaitable[None]],
-    *,
-    seed: int = 1,
-    nodes: int = 4,
-    settings: Settings = SETTINGS,
-) -> None:
-    async def told(clock: SimulatedClock) -> None:
-        cluster = Cluster(clock, settings, nodes=nodes)
-        await cluster.start()
-        await story(cluster)
-        await cluster.end()
-
-    simulate(seed, told)
-
-
-# ---- whatever happens ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("seed", range(RUNS))
-def test_nothing_is_lost_whatever_befalls_the_nodes(seed: int) -> None:
-    async def story(cluster: Cluster) -> None:
-        clock = cluster.clock
-        await cluster.populate(
-            {"healthy": (healthy, None), "flaky": (flaky(clock), None), "slow": (slow, None)}
-        )
-        publishing = asyncio.create_task(publish_all_the_time(cluster, until_s=300.0))
-        while clock.monotonic() < 300.0:
-            await clock.sleep(clock.seeded.random() * 15)
-            await befall(cluster, clock.seeded.choice(cluster.nodes))
-            assert leaders(cluster) <= 1
-        for node in cluster.nodes:
-            await repair(node)
-        await publishing
-        await clock.sleep(1_200.0)
-        assert len(cluster.accepted) > 300
-        assert cluster.missing() == []
-        assert cluster.sent_without_lease == []
-        assert leaders(cluster) == 1
-        assert await cluster.store.path.next_due_at_ms() is None
-        [count] = {node.engine.tenure.standing.node_count for node in cluster.nodes}
-        assert count == len(cluster.nodes)
-
-    run(story, seed=seed)
-
-
-async def befall(cluster: Cluster, node: Node) -> None:
-    """Something happens to a node, or an earlier mishap of its is over."""
-    luck = cluster.clock.seeded
-    mishap = luck.choice(
-        ["kill", "pause", "cut", "jump", "lose", "lag", "leave", "repair", "repair"]
-    )
-    others = [other for other in cluster.nodes if other is not node and other.is_alive]
-    if mishap in ("kill", "leave", "cut", "pause") and node.is_alive and others:
-        await repair(node)
-        await {"kill": node.kill, "leave": node.leave}.get(mishap, repair_nothing)()
-        if mishap == "cut":
-            node.cut()
-        elif mishap == "pause":
-            node.pause()
-    elif mishap == "jump":
-        node.clock.ahead_ms = luck.randint(-20_000, 20_000)
-    elif mishap == "lose":
-        node.losses = 0.1
-    elif mishap == "lag":
-        node.lag_s = luck.random()
-    else:
-        await repair(node)
-
-
-async def repair_nothing() -> None:
-    """For mishaps that need no time."""
-
-
-async def repair(node: Node) -> None:
-    node.go_on()
-    node.mend()
-    node.losses = 0.0
-    node.lag_s = 0.0
-    if not node.is_alive:
-        await node.start()
-
-
-async def publish_all_the_time(cluster: Cluster, *, until_s: float) -> None:
-    """Nobody waits for a node that does not answer: one that was killed never will."""
-    publishing = set[asyncio.Task[str]]()
-    for number in itertools.count():
-        if cluster.clock.monotonic() > until_s:
-            break
-        node = cluster.clock.seeded.choice(cluster.nodes)
-        if node.is_alive:
-            publishing.add(asyncio.create_task(cluster.publish(node, number)))
-        await cluster.clock.sleep(cluster.clock.seeded.random() * 0.5)
-    done, unanswered = await asyncio.wait(publishing, timeout=60.0)
-    for task in unanswered:
-        task.cancel()
-    assert len(done) > len(publishing) // 2
-
-
-def leaders(cluster: Cluster) -> int:
-    return sum(node.is_alive and node.engine.tenure.is_leader for node in cluster.nodes)
 
 
 # ---- a node that wakes up -----------------------------------------------------------------------

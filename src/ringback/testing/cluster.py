@@ -14,19 +14,22 @@ tells all nodes with a commit is told here by `changed`.
 
 import asyncio
 import contextvars
-import random
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from ringback.config import Settings
 from ringback.engine.accept import Draft
 from ringback.engine.engine import Engine
-from ringback.errors import StoreUnavailable, Unavailable
-from ringback.model import Application, Endpoint
+from ringback.errors import Unavailable
+from ringback.model import Application, Attempt, Endpoint, Message
 from ringback.store.nodes import Notice, NoticeKind, Notices
-from ringback.store.port import Store
+from ringback.store.page import Page
+from ringback.store.port import AttemptFilter, MessageFilter, Store
+from ringback.store.sqlite.path import SqlitePath
 from ringback.store.sqlite.store import open_store
 from ringback.testing import nouns
+from ringback.testing.line import Line, PathWay, Way
 from ringback.testing.simulation import (
     NODE,
     Arrival,
@@ -34,14 +37,22 @@ from ringback.testing.simulation import (
     SimulatedClock,
     SimulatedWire,
     VirtualLoop,
+    simulate,
 )
 
 T = TypeVar("T")
 
 ORGANIZATION: Final = "org_simulated"
-# A file never loses the answer to a commit, so its store keeps no account of batches in doubt and
-# records nothing twice in the same way. PostgreSQL's does, which is shown on a real server.
-IN_DOUBT: Final = frozenset({"accept", "claim", "hand_off", "record", "join"})
+SETTINGS: Final = Settings(
+    retry_schedule=(2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0),
+    endpoint_disable_after_h=0,
+    inflight_per_endpoint_max=16,
+    inflight_per_endpoint_start=8,
+    lane_queue_max=40,
+    breaker_open_s_max=30.0,
+    tend_every_s=1.0,
+    lease_s=10.0,
+)
 NOTICE_S: Final = 0.002  # from a commit to the ear of a node
 
 
@@ -92,8 +103,10 @@ class NodeNotices:
         self._node = node
 
     async def tell(self, notice: Notice) -> None:
-        self._node.check()
-        self._bus.tell(notice)
+        async def tell() -> None:
+            self._bus.tell(notice)
+
+        await self._node.line.call(tell)
 
     async def listen(self, on_notice: Callable[[Notice], None]) -> None:
         self._bus.join(self._node.name, on_notice)
@@ -103,31 +116,6 @@ class NodeNotices:
             self._bus.leave(self._node.name)
 
 
-class Way:
-    """Every call to a part of the store, unless the node has no way to it.
-
-    What is lost is lost before the commit or after it: the call, or its answer.
-    """
-
-    def __init__(self, part: object, node: "Node") -> None:
-        self._part = part
-        self._node = node
-
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        method = getattr(self._part, name)
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            self._node.check()
-            await self._node.lag()
-            answer = await method(*args, **kwargs)
-            await self._node.lag()
-            if name not in IN_DOUBT:
-                self._node.check()
-            return answer
-
-        return call
-
-
 class NodeStore:
     """The one store, as a node sees it."""
 
@@ -135,11 +123,12 @@ class NodeStore:
     hindrance = None
 
     def __init__(self, store: Store, bus: Bus, node: "Node") -> None:
-        self.path: Any = Way(store.path, node)
-        self.nodes: Any = Way(store.nodes, node)
-        self.resources: Any = Way(store.resources, node)
-        self.history: Any = Way(store.history, node)
-        self.tending: Any = Way(store.tending, node)
+        line = node.line
+        self.path: Any = PathWay(cast(SqlitePath, store.path), line)
+        self.nodes: Any = Way(store.nodes, line)
+        self.resources: Any = Way(store.resources, line)
+        self.history: Any = Way(store.history, line)
+        self.tending: Any = Way(store.tending, line)
         self.notices: Notices = NodeNotices(bus, node)
 
     async def close(self) -> None:
@@ -147,8 +136,7 @@ class NodeStore:
 
 
 class Node:
-    """One process. `losses` is the share of its calls that do not reach the database, and of the
-    answers that do not come back; each takes up to `lag_s`, before its commit and after it."""
+    """One process, and its line to the database."""
 
     engine: Engine
 
@@ -159,10 +147,7 @@ class Node:
         self._context.run(NODE.set, name)
         self.name = name
         self.clock = NodeClock(cluster.loop, cluster.clock.seeded.getrandbits(32))
-        self._luck = random.Random(cluster.clock.seeded.getrandbits(32))  # noqa: S311
-        self.is_cut = False
-        self.losses = 0.0
-        self.lag_s = 0.0
+        self.line = Line(cluster.clock, cluster.clock.seeded.getrandbits(32))
         self.is_alive = False
 
     async def start(self) -> None:
@@ -194,23 +179,13 @@ class Node:
 
     def cut(self) -> None:
         """It does not reach the database any more, and hears nothing."""
-        self.is_cut = True
+        self.line.is_cut = True
         self._cluster.bus.deaf.add(self.name)
 
     def mend(self) -> None:
-        self.is_cut = False
+        self.line.is_cut = False
         self._cluster.bus.deaf.discard(self.name)
         self._cluster.bus.say(self.name, Notice(NoticeKind.MISSED))
-
-    def check(self) -> None:
-        """Whether what is on its way arrives. Raises StoreUnavailable."""
-        if self.is_cut or (self.losses and self._luck.random() < self.losses):
-            raise StoreUnavailable("no way to the database")
-
-    async def lag(self) -> None:
-        """The network and the disk take their time."""
-        if self.lag_s:
-            await self.clock.sleep(self._luck.random() * self.lag_s)
 
     async def run(self, action: Coroutine[Any, Any, T]) -> T:
         """As something that this node does."""
@@ -304,6 +279,23 @@ class Cluster:
     def arrivals(self, name: str) -> list[Arrival]:
         return [one for one in self.wire.arrivals if one.url == f"http://{name}.example/"]
 
+    async def messages(self) -> list[Message]:
+        """Every message in the database: also those whose acceptance nobody was told of."""
+        page = Page(limit=100_000, is_descending=False)
+        return (await self.store.history.list_messages(self.app.id, page, MessageFilter())).rows
+
+    async def attempts(self) -> dict[tuple[str, str], list[Attempt]]:
+        """Every recorded attempt by (message, URL), as they were recorded."""
+        found: dict[tuple[str, str], list[Attempt]] = defaultdict(list)
+        page = Page(limit=100_000, is_descending=False)
+        for endpoint in self.endpoints.values():
+            rows = await self.store.history.list_attempts_of_endpoint(
+                endpoint.id, page, AttemptFilter()
+            )
+            for attempt in rows.rows:
+                found[attempt.msg_id, attempt.url].append(attempt)
+        return found
+
     def _look(self, arrival: Arrival) -> None:
         """Nobody sends whose lease does not stand in the database at that very moment."""
         sender = next(node for node in self.nodes if node.name == arrival.node)
@@ -320,3 +312,21 @@ class Cluster:
         except StopIteration as done:
             return {one.epoch: 0 if one.is_gone else one.lease_left_ms for one in done.value}
         raise AssertionError  # the store is inline, so it answers at once
+
+
+def run(
+    story: Callable[[Cluster], Awaitable[None]],
+    *,
+    seed: int = 1,
+    nodes: int = 4,
+    settings: Settings = SETTINGS,
+) -> None:
+    """Tell a story of so many nodes to its end."""
+
+    async def told(clock: SimulatedClock) -> None:
+        cluster = Cluster(clock, settings, nodes=nodes)
+        await cluster.start()
+        await story(cluster)
+        await cluster.end()
+
+    simulate(seed, told)
