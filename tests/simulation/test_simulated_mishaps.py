@@ -14,6 +14,7 @@ import os
 from collections import Counter
 
 import pytest
+from msgspec.structs import replace
 
 from ringback.model import AttemptStatus
 from ringback.store.port import Lease
@@ -80,6 +81,25 @@ def test_nothing_is_lost_whatever_befalls_the_nodes(seed: int) -> None:
         assert_most_of_late_answers(cluster.arrivals("throttled"), SLOW_RATE)
 
     run(story, seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_what_a_node_took_without_an_answer_is_sent_while_it_lives(seed: int) -> None:
+    """Nobody else may adopt it, so the node does so itself."""
+
+    async def story(cluster: Cluster) -> None:
+        await cluster.populate({"flaky": (flaky(cluster.clock), None), "slow": (slow, None)})
+        [node] = cluster.nodes
+        epoch = node.engine.tenure.lease.epoch
+        node.line.losses = 0.15
+        await publish_all_the_time(cluster, until_s=60.0)
+        node.line.losses = 0.0
+        await cluster.clock.sleep(1_200.0)
+        assert cluster.missing() == []
+        await judge_attempts(cluster, are_clocks_right=True)
+        assert node.engine.tenure.lease.epoch == epoch
+
+    run(story, seed=seed, nodes=1, settings=replace(SETTINGS, lease_s=30.0))
 
 
 async def judge_attempts(cluster: Cluster, *, are_clocks_right: bool) -> None:
